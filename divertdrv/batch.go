@@ -89,7 +89,7 @@ func (b *Batch) Hold(i int, deadline time.Duration, byDefault Mark) (*Held, erro
 	b.expect(received, "Hold")
 	s := &b.slots[i]
 	if s.mark == held {
-		panic("divertdrv: Hold of a packet that is held")
+		panic(Misuse("Hold of a packet that is held"))
 	}
 	hd, err := b.owner.hold(b, i, deadline, byDefault)
 	if err != nil {
@@ -102,7 +102,7 @@ func (b *Batch) Hold(i int, deadline time.Duration, byDefault Mark) (*Held, erro
 
 func (b *Batch) expect(want batchState, op string) {
 	if b.state != want {
-		panic(fmt.Sprintf("divertdrv: %s on a batch that is %s, want %s", op, b.state, want))
+		panic(Misuse(fmt.Sprintf("%s on a batch that is %s, want %s", op, b.state, want)))
 	}
 }
 

@@ -52,3 +52,9 @@ func (h *Handle) opError(op string, err error) error {
 	}
 	return &OpError{Op: op, Driver: h.driver, Layer: h.layer, Err: err}
 }
+
+// Misuse is what the package panics with when a batch or packet is used out of turn. Going on would lose packets in silence, so
+// whoever contains panics of others must let this one through.
+type Misuse string
+
+func (m Misuse) Error() string { return "divertdrv: " + string(m) }

@@ -31,7 +31,7 @@ func (b *Batch) Extend(a *Address, off, n, used int, token uint64) {
 	i := b.n
 	b.n++
 	b.addrs[i] = *a
-	b.slots[i] = slot{token: token, room: n}
+	b.slots[i] = slot{token: token, room: n, note: note{length: n}}
 	b.packets[i] = Packet{Addr: &b.addrs[i], Data: b.block[start : start+n : start+n], b: b, i: uint32(i), gen: b.gen}
 }
 

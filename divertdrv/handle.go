@@ -71,7 +71,7 @@ func (h *Handle) Recv(b *Batch) error {
 func (h *Handle) Complete(b *Batch) error {
 	b.expect(received, "Complete")
 	if b.owner != h {
-		panic("divertdrv: Complete on a handle that did not fill the batch")
+		panic(Misuse("Complete on a handle that did not fill the batch"))
 	}
 	for i := range b.slots[:b.n] {
 		if b.slots[i].mark == Pass {
@@ -119,7 +119,7 @@ func (h *Handle) count(b *Batch) {
 func (h *Handle) Inject(p []Packet) (n int, err error) {
 	for i := range p {
 		if p[i].b != nil {
-			panic("divertdrv: Inject of a received packet; mark it Pass, or Clone it")
+			panic(Misuse("Inject of a received packet; mark it Pass, or Clone it"))
 		}
 	}
 	for i := range p {

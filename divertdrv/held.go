@@ -13,12 +13,16 @@ import (
 type Held struct {
 	Packet
 
-	h          *Handle
-	token      uint64
-	byDefault  Mark
-	released   atomic.Bool
+	h         *Handle
+	token     uint64
+	byDefault Mark
+	released  atomic.Bool
+	buf       []byte
+
+	// Guarded by h.mu.
 	timer      clock.Timer
-	buf        []byte
+	after      func()
+	done       bool
 	next, prev *Held // in the handle's list, oldest first
 }
 
@@ -36,8 +40,22 @@ func (hd *Held) Release(m Mark, why Cause) error {
 	if m == Pass && err != nil {
 		m, why = Drop, reason.SendFailed
 	}
-	hd.h.unhold(hd, m, why)
+	if after := hd.h.unhold(hd, m, why); after != nil {
+		after()
+	}
 	return hd.h.opError("release", err)
+}
+
+// AfterRelease has f called once the packet was completed, by whomever: in the goroutine that releases it, with no lock held. If
+// it was completed already, f is called at once. Only the last f counts.
+func (hd *Held) AfterRelease(f func()) {
+	hd.h.mu.Lock()
+	done := hd.done
+	hd.after = f
+	hd.h.mu.Unlock()
+	if done {
+		f()
+	}
 }
 
 // holdPool keeps the buffers of held packets and their list.
@@ -76,8 +94,8 @@ func (h *Handle) hold(b *Batch, i int, deadline time.Duration, byDefault Mark) (
 	return hd, nil
 }
 
-// unhold books what became of a held packet and takes its memory back.
-func (h *Handle) unhold(hd *Held, m Mark, why Cause) {
+// unhold books what became of a held packet and takes its memory back. It returns who wants to know.
+func (h *Handle) unhold(hd *Held, m Mark, why Cause) (after func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if hd.timer != nil {
@@ -93,6 +111,8 @@ func (h *Handle) unhold(hd *Held, m Mark, why Cause) {
 		h.stats.Dropped[why%reason.Max]++
 	}
 	h.noneHeld.Broadcast()
+	hd.done = true
+	return hd.after
 }
 
 // releaseAll gives every held packet its default, oldest first, and waits for those that others are releasing.

@@ -24,6 +24,7 @@ type note struct {
 	owes    bool // lengths and checksums do not follow Data yet
 	judged  bool // wrong was determined, before the first edit
 	wrong   wire.Wrong
+	length  int // of Data when it was received or made: if it is another now, the headers' lengths are owed
 }
 
 // loose is to a free packet what slot is to one of a batch.
@@ -32,8 +33,12 @@ type loose struct {
 	note    note
 }
 
+func newLoose(data []byte) *loose { return &loose{note: note{length: len(data)}} }
+
 // NewPacket returns a free packet over a and data, which it takes over.
-func NewPacket(a Address, data []byte) *Packet { return &Packet{Addr: &a, Data: data, free: &loose{}} }
+func NewPacket(a Address, data []byte) *Packet {
+	return &Packet{Addr: &a, Data: data, free: newLoose(data)}
+}
 
 // Headers returns the packet's decoded headers; they are decoded when first asked for and again after SetDirty. The result is
 // valid as long as the packet.
@@ -145,7 +150,7 @@ func (p *Packet) Clone() *Packet {
 func (p *Packet) state() (*Headers, *note) {
 	if p.b == nil {
 		if p.free == nil {
-			p.free = &loose{}
+			p.free = newLoose(p.Data)
 		}
 		return &p.free.headers, &p.free.note
 	}
@@ -156,14 +161,14 @@ func (p *Packet) state() (*Headers, *note) {
 // slot finds the packet in its batch and panics if it is no longer the caller's.
 func (p *Packet) slot(op string) *slot {
 	if p.b == nil {
-		panic("divertdrv: " + op + " needs a packet of a batch")
+		panic(Misuse(op + " needs a packet of a batch"))
 	}
 	if p.gen != p.b.gen {
-		panic("divertdrv: " + op + " of a packet whose batch was completed")
+		panic(Misuse(op + " of a packet whose batch was completed"))
 	}
 	s := &p.b.slots[p.i]
 	if s.mark == held {
-		panic("divertdrv: " + op + " of a packet that is held; use what Hold returned")
+		panic(Misuse(op + " of a packet that is held; use what Hold returned"))
 	}
 	return s
 }

@@ -59,9 +59,9 @@ type Overload uint8
 
 // The overload policies. WinDivert and the simulator shed the oldest, which is the default.
 const (
-	ShedOldest Overload = iota // the oldest queued packet is lost, and counted
-	Open                       // the packet goes on undecided, past this handle
-	Closed                     // the packet is lost, and counted
+	OverloadShedOldest Overload = iota // the oldest queued packet is lost, and counted
+	OverloadOpen                       // the packet goes on undecided, past this handle
+	OverloadClosed                     // the packet is lost, and counted
 )
 
 // Caps is what a driver can do here. What it cannot do is refused at Open or returns ErrUnsupported, never done differently.

@@ -1,0 +1,24 @@
+package wire
+
+// Types of ICMPv6 messages (RFC 4443, RFC 4861). Those below 128 are errors.
+const (
+	ICMPv6Unreachable       = 1
+	ICMPv6PacketTooBig      = 2
+	ICMPv6TimeExceeded      = 3
+	ICMPv6Parameter         = 4
+	ICMPv6Echo              = 128
+	ICMPv6EchoReply         = 129
+	ICMPv6RouterSolicit     = 133
+	ICMPv6RouterAdvertise   = 134
+	ICMPv6NeighborSolicit   = 135
+	ICMPv6NeighborAdvertise = 136
+	ICMPv6Redirect          = 137
+)
+
+// ICMPv6 returns the packet's ICMPv6 header, nil iff h.Transport is not ICMPv6. Of a Packet Too Big message Body is the MTU.
+func (h *Headers) ICMPv6(b []byte) *ICMPHeader {
+	if h.Transport != ICMPv6 {
+		return nil
+	}
+	return (*ICMPHeader)(b[h.TransportOff:])
+}

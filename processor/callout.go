@@ -1,0 +1,106 @@
+package processor
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/inject"
+)
+
+// Action is what a callout decides.
+type Action uint8
+
+// The actions of a callout. The zero value decides nothing.
+const (
+	Continue Action = iota // the next filter is asked
+	Permit
+	Block
+)
+
+// String returns "continue", "permit" or "block".
+func (a Action) String() string {
+	if int(a) < len(actionWords) {
+		return actionWords[a]
+	}
+	return fmt.Sprintf("action(%d)", uint8(a))
+}
+
+var actionWords = [...]string{"continue", "permit", "block"}
+
+// SecurityReason says why letting a connection go on would be a security risk; needed to block at flow-established.
+type SecurityReason string
+
+// Verdict is a callout's answer. Permit and Block are soft unless Hard.
+type Verdict struct {
+	Action Action
+	Hard   bool // the right to change it is cleared
+	Absorb bool // with Block: the packet is taken silently; its cause is Absorbed
+	Cause  divertdrv.Cause
+	Reason SecurityReason
+}
+
+// Callout is code that filters name. Classify must not block, and must not keep c or its packet; what it needs later it clones.
+// It may change the packet through Packet.Edit, Resize and SetDirty while c.Rights allows. Workers call it at the same time. A
+// panic in it is contained and counted, and the packet is blocked (inspection filters: goes on).
+type Callout interface {
+	Name() string
+	Classify(c *Classification) Verdict
+}
+
+// Rights of a callout during one classification.
+type Rights uint8
+
+// RightActionWrite allows deciding and changing the packet (FWPS_RIGHT_ACTION_WRITE). A callout that finds it cleared may only
+// block, which is a veto.
+const RightActionWrite Rights = 1
+
+// Classification is one packet at one layer. It is valid only during Classify.
+type Classification struct {
+	Layer  Layer
+	Packet *divertdrv.Packet
+	Flow   *Flow // nil iff the packet cannot be decoded
+	Filter string
+	Rights Rights
+
+	w     *worker
+	index int // of the packet in its batch
+	held  *Held
+	open  bool
+}
+
+// ErrScopeClosed: the Classification was used after Classify had returned.
+var ErrScopeClosed = errors.New("processor: Classification used after Classify returned")
+
+// Headers returns the packet's decoded headers.
+func (c *Classification) Headers() *divertdrv.Headers { return c.Packet.Headers() }
+
+// Inject puts a packet in at once, through the handle that received c.Packet. TCP is refused at transport layers and above:
+// inject.ErrInlineTCPInjection; Defer it.
+func (c *Classification) Inject(in inject.Injection) error {
+	if !c.open {
+		return ErrScopeClosed
+	}
+	return c.w.injector.Inject(&c.w.scope, in)
+}
+
+// Defer has fn called later by a DPC on the flow's queue, after what the flow deferred before and after the batch at hand was
+// completed. Later packets of the flow wait behind it. fn must not block and must not use c. false: the queue has no room, or
+// there is no flow; fn will not be called, and it was counted.
+func (c *Classification) Defer(fn func(d *Deferred)) bool {
+	if !c.open || c.Flow == nil {
+		return false
+	}
+	return c.w.defers(c.Flow, fn)
+}
+
+// Hold takes the packet out of its batch until Held.Release, or the deadline with byDefault; Classify must return at once, and
+// its verdict does not count. Later packets of the flow wait behind it. The error is divertdrv.ErrHoldFull, and the packet then
+// takes byDefault.
+func (c *Classification) Hold(deadline time.Duration, byDefault divertdrv.Mark) (*Held, error) {
+	if !c.open {
+		return nil, ErrScopeClosed
+	}
+	return c.w.holds(c, deadline, byDefault)
+}

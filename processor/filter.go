@@ -1,0 +1,77 @@
+package processor
+
+import (
+	"fmt"
+
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/filter"
+)
+
+// FilterAction is what a filter does with a packet that meets its conditions.
+type FilterAction uint8
+
+// The actions (FWP_ACTION_*). The zero value is none of them, so that a forgotten action is an error.
+const (
+	ActionPermit             FilterAction = iota + 1 // soft: a lower sublayer may still block
+	ActionBlock                                      // hard: nothing may permit it any more
+	ActionCalloutTerminating                         // its callout always permits or blocks
+	ActionCalloutInspection                          // its callout never does
+	ActionCalloutUnknown                             // its callout may
+)
+
+var actionNames = [...]string{"none", "permit", "block", "callout-terminating", "callout-inspection", "callout-unknown"}
+
+// String returns the action's name.
+func (a FilterAction) String() string {
+	if int(a) < len(actionNames) {
+		return actionNames[a]
+	}
+	return fmt.Sprintf("action(%d)", uint8(a))
+}
+
+func (a FilterAction) callsOut() bool { return a >= ActionCalloutTerminating }
+
+// Sublayer groups filters; within one, the first that permits or blocks ends its turn.
+type Sublayer struct {
+	Name   string
+	Weight uint16 // higher is asked first; equal weights in the order given
+}
+
+// Filter says which packets at a layer meet which action. A policy holds its own copy.
+type Filter struct {
+	Name     string
+	Layer    Layer
+	Sublayer string
+	Weight   uint64 // higher is asked first; equal weights in the order given
+	// When must hold for the filter to apply; nil: always. It was compiled for the NETWORK layer, or for NETWORK_FORWARD
+	// at IPForward.
+	When    *filter.Program
+	Action  FilterAction
+	Hard    bool    // clears the right to change the action (FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT); a block is hard anyway
+	Callout Callout // for the three callout actions; nil elsewhere
+}
+
+// DriverLayer is the driver's layer that a filter at l is compiled for.
+func (l Layer) DriverLayer() divertdrv.Layer {
+	if l == IPForward {
+		return divertdrv.NetworkForward
+	}
+	return divertdrv.Network
+}
+
+// check says what is wrong with the filter by itself.
+func (f *Filter) check() error {
+	switch {
+	case f.Name == "":
+		return fmt.Errorf("a filter at %v has no name", f.Layer)
+	case f.Layer >= layerCount:
+		return fmt.Errorf("filter %q: no layer %d", f.Name, f.Layer)
+	case f.Action < ActionPermit || f.Action > ActionCalloutUnknown:
+		return fmt.Errorf("filter %q: no action (FWP_E_INVALID_ACTION_TYPE)", f.Name)
+	case f.Action.callsOut() != (f.Callout != nil):
+		return fmt.Errorf("filter %q: action %v and its callout do not go together", f.Name, f.Action)
+	case f.When != nil && f.When.Layer() != f.Layer.DriverLayer():
+		return fmt.Errorf("filter %q: conditions compiled for layer %v, want %v", f.Name, f.When.Layer(), f.Layer.DriverLayer())
+	}
+	return nil
+}

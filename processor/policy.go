@@ -1,0 +1,125 @@
+package processor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// DefaultSublayer holds filters that name none. A policy that does not define it has it at weight 0.
+const DefaultSublayer = "default"
+
+// FiltersMax bounds the filters of a policy.
+const FiltersMax = 100_000
+
+// Policy is an immutable set of filters, ready to classify with. It may be used by any number of processors.
+type Policy struct {
+	layers  [Layers][]boundSublayer
+	filters []boundFilter // in the order given
+}
+
+// boundSublayer is a sublayer at one layer, with its filters in the order of asking.
+type boundSublayer struct {
+	name    string
+	filters []*boundFilter
+}
+
+type boundFilter struct {
+	Filter
+	index int // in Policy.filters, and in every worker's counters
+}
+
+// NewPolicy compiles filters. The error joins all that is wrong: names that are missing, unknown or given twice, actions without
+// their callout, conditions compiled for another layer.
+func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
+	ordered, err := orderSublayers(sublayers)
+	errs := []error{err}
+	if len(filters) > FiltersMax {
+		return nil, fmt.Errorf("%d filters, at most %d", len(filters), FiltersMax)
+	}
+	p := &Policy{filters: make([]boundFilter, len(filters))}
+	seen := make(map[string]bool, len(filters))
+	for i, f := range filters {
+		if f.Sublayer == "" {
+			f.Sublayer = DefaultSublayer
+		}
+		p.filters[i] = boundFilter{Filter: f, index: i}
+		errs = append(errs, f.check())
+		if seen[f.Name] {
+			errs = append(errs, fmt.Errorf("filter %q: the name is taken", f.Name))
+		}
+		seen[f.Name] = true
+		if !slices.ContainsFunc(ordered, func(s Sublayer) bool { return s.Name == f.Sublayer }) {
+			errs = append(errs, fmt.Errorf("filter %q: no sublayer %q", f.Name, f.Sublayer))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	p.bind(ordered)
+	return p, nil
+}
+
+// orderSublayers sorts by weight, highest first, and adds the default sublayer.
+func orderSublayers(sublayers []Sublayer) ([]Sublayer, error) {
+	ordered := slices.Clone(sublayers)
+	var errs []error
+	for i, s := range sublayers {
+		if s.Name == "" {
+			errs = append(errs, errors.New("a sublayer has no name"))
+		}
+		if slices.ContainsFunc(sublayers[:i], func(o Sublayer) bool { return o.Name == s.Name }) {
+			errs = append(errs, fmt.Errorf("sublayer %q: the name is taken", s.Name))
+		}
+	}
+	if !slices.ContainsFunc(sublayers, func(s Sublayer) bool { return s.Name == DefaultSublayer }) {
+		ordered = append(ordered, Sublayer{Name: DefaultSublayer})
+	}
+	slices.SortStableFunc(ordered, func(a, b Sublayer) int { return cmp.Compare(b.Weight, a.Weight) })
+	return ordered, errors.Join(errs...)
+}
+
+// bind builds, per layer, the sublayers that have filters there, and orders their filters.
+func (p *Policy) bind(ordered []Sublayer) {
+	type place struct {
+		layer    Layer
+		sublayer string
+	}
+	at := map[place][]*boundFilter{}
+	for i := range p.filters {
+		f := &p.filters[i]
+		k := place{f.Layer, f.Sublayer}
+		at[k] = append(at[k], f)
+	}
+	for layer := range p.layers {
+		for _, s := range ordered {
+			filters := at[place{Layer(layer), s.Name}]
+			if len(filters) == 0 {
+				continue
+			}
+			slices.SortStableFunc(filters, func(a, b *boundFilter) int { return cmp.Compare(b.Weight, a.Weight) })
+			p.layers[layer] = append(p.layers[layer], boundSublayer{name: s.Name, filters: filters})
+		}
+	}
+}
+
+// Filters returns the names of the filters in the order given.
+func (p *Policy) Filters() []string {
+	names := make([]string, len(p.filters))
+	for i := range p.filters {
+		names[i] = p.filters[i].Name
+	}
+	return names
+}
+
+// Callouts returns each callout that a filter names, once, in the order of first use.
+func (p *Policy) Callouts() []Callout {
+	var all []Callout
+	for i := range p.filters {
+		if c := p.filters[i].Callout; c != nil && !slices.Contains(all, c) {
+			all = append(all, c)
+		}
+	}
+	return all
+}

@@ -1,0 +1,200 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/inject"
+)
+
+// Config of a processor.
+type Config struct {
+	Handles  []*divertdrv.Handle // at NETWORK or NETWORK_FORWARD; they stay the caller's to close
+	Policy   *Policy             // nil: permit all
+	Injector *inject.Injector    // nil: one over each handle; else for a single handle only, and the caller's to close
+
+	Batch int // packets a reader takes at once, 1 to BatchMax; 0: 64
+	Flows int // flows that a reader remembers; 0: 16384; at least twice Jobs
+	Jobs  int // deferred calls and waiting packets at any time; 0: 4096
+
+	// Settle makes a reader wait, after each batch, for what was deferred in it: for captures and simulations, whose output
+	// then does not depend on timing. Held packets are not waited for.
+	Settle bool
+	// Drain is how long Run waits at its end for deferred work; 0: 5 s.
+	Drain time.Duration
+}
+
+const (
+	batchDefault = 64
+	flowsDefault = 16384
+	jobsDefault  = 4096
+	drainDefault = 5 * time.Second
+	jobsMax      = 1 << 20
+	// A batch's block takes that many packets of Ethernet size, and at least one of the largest.
+	batchBytes = 2048
+)
+
+// Processor classifies what its handles receive.
+type Processor struct {
+	policy    atomic.Pointer[Policy]
+	handles   []*divertdrv.Handle
+	injectors []*inject.Injector // those that are the processor's own
+	workers   []*worker
+	order     *order
+	held      heldSet
+	settles   bool
+	drain     time.Duration
+	ctx       context.Context // ends settling when Run is cancelled
+	started   atomic.Bool
+}
+
+// New returns a processor that is ready to Run. The error says which part of cfg cannot be.
+func New(cfg Config) (*Processor, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, fmt.Errorf("processor.New: %w", err)
+	}
+	o := newOrder(cfg.Jobs)
+	p := &Processor{handles: cfg.Handles, order: o, settles: cfg.Settle, drain: cfg.Drain, ctx: context.Background()}
+	p.policy.Store(cfg.Policy)
+	for _, h := range cfg.Handles {
+		injector := cfg.Injector
+		if injector == nil {
+			own, err := inject.New(h, inject.Config{})
+			if err != nil {
+				return nil, fmt.Errorf("processor.New: %w", err)
+			}
+			injector = own
+			p.injectors = append(p.injectors, own)
+		}
+		for range h.Options().Readers {
+			p.workers = append(p.workers, &worker{
+				p: p, h: h, injector: injector, counts: new(counters),
+				batch: divertdrv.NewBatch(cfg.Batch, max(cfg.Batch*batchBytes, 2*divertdrv.MTUMax)),
+				flows: newFlowTable(cfg.Flows, o),
+			})
+		}
+	}
+	return p, nil
+}
+
+// complete checks the configuration and fills in defaults.
+func (c *Config) complete() error {
+	if len(c.Handles) == 0 || slices.Contains(c.Handles, nil) {
+		return errors.New("at least one handle is needed, and none may be nil")
+	}
+	for _, h := range c.Handles {
+		if l := h.Layer(); l != divertdrv.Network && l != divertdrv.NetworkForward {
+			return fmt.Errorf("a handle at layer %v: its events are not packets to classify", l)
+		}
+	}
+	if c.Injector != nil && len(c.Handles) > 1 {
+		return errors.New("an Injector puts packets in through one handle: leave it nil for several")
+	}
+	if c.Policy == nil {
+		c.Policy, _ = NewPolicy(nil, nil)
+	}
+	fill := func(v *int, def int) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	fill(&c.Batch, batchDefault)
+	fill(&c.Jobs, jobsDefault)
+	fill(&c.Flows, max(flowsDefault, 2*c.Jobs))
+	if c.Drain == 0 {
+		c.Drain = drainDefault
+	}
+	if c.Batch < 1 || c.Batch > divertdrv.BatchMax || c.Jobs < 1 || c.Jobs > jobsMax || c.Flows < 2*c.Jobs || c.Drain < 0 {
+		return fmt.Errorf("batch %d (1 to %d), jobs %d (1 to %d), flows %d (at least twice the jobs), drain %v (0 or more)",
+			c.Batch, divertdrv.BatchMax, c.Jobs, jobsMax, c.Flows, c.Drain)
+	}
+	return nil
+}
+
+// Run processes packets until every handle gives no more, or ctx ends: then receiving is shut down, what was queued is still
+// judged, and held packets take their default. It returns nil after all is drained; else what broke, once everything that can
+// be has been drained. It may be called once.
+func (p *Processor) Run(ctx context.Context) error {
+	if p.started.Swap(true) {
+		return errors.New("processor: Run was called before")
+	}
+	if err := p.order.start(); err != nil {
+		return fmt.Errorf("processor: %w", err)
+	}
+	p.ctx = ctx
+	runErr := p.runWorkers(ctx)
+	p.held.releaseAll()
+	return errors.Join(runErr, p.finish())
+}
+
+// runWorkers returns when all workers have ended; the first failure shuts the other handles down.
+func (p *Processor) runWorkers(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, p.shutdown)
+	defer stop()
+	errs := make([]error, len(p.workers))
+	var wg sync.WaitGroup
+	for i, w := range p.workers {
+		wg.Go(func() {
+			if errs[i] = w.run(); errs[i] != nil {
+				p.shutdown()
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (p *Processor) shutdown() {
+	for _, h := range p.handles {
+		_ = h.Shutdown(divertdrv.ShutdownRecv) // a handle that cannot be shut down is closed, which ends its readers too
+	}
+}
+
+// finish waits for deferred work and pending injections.
+func (p *Processor) finish() error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.drain)
+	defer cancel()
+	errs := []error{p.order.settle(ctx), p.order.close(p.drain)}
+	for _, j := range p.injectors {
+		errs = append(errs, j.Close(p.drain))
+	}
+	return errors.Join(errs...)
+}
+
+// Change is what a new policy changed, by names of filters.
+type Change struct {
+	Added, Removed []string
+}
+
+// Apply swaps the policy, atomically: each batch is judged by one policy. It may be called from any goroutine at any time.
+func (p *Processor) Apply(pol *Policy) (Change, error) {
+	if pol == nil {
+		return Change{}, errors.New("processor: Apply needs a policy")
+	}
+	old := p.policy.Swap(pol)
+	return Change{Added: missing(pol, old), Removed: missing(old, pol)}, nil
+}
+
+// missing returns the filters of a that b has not.
+func missing(a, b *Policy) []string {
+	has := make(map[string]bool, len(b.filters))
+	for i := range b.filters {
+		has[b.filters[i].Name] = true
+	}
+	var names []string
+	for _, n := range a.Filters() {
+		if !has[n] {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// Injectors returns the processor's own injectors, one per handle.
+func (p *Processor) Injectors() []*inject.Injector { return p.injectors }

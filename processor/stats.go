@@ -1,0 +1,113 @@
+package processor
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// FilterStats counts what a filter did.
+type FilterStats struct {
+	Name      string
+	Layer     Layer
+	Callout   string // the name of the callout that it names; empty for a plain filter
+	Matched   uint64 // packets that met its conditions when it was asked
+	Permitted uint64 // of these, those that it permitted
+	Blocked   uint64 // packets that were dropped by its word
+	Vetoes    uint64 // of these, those that had been permitted for good
+}
+
+// Stats is a snapshot of what a processor did.
+type Stats struct {
+	Filters []FilterStats // of the policy in force, in its order
+
+	Undecoded    uint64 // packets that are not IP, or broken
+	Deferred     uint64 // calls that callouts deferred
+	DeferRefused uint64 // those for which there was no room
+	Held         uint64 // packets that callouts held
+	Parked       uint64 // packets that waited behind deferred or held ones of their flow
+	ParkRefused  uint64 // those for which there was no room; they were dropped
+	Panics       uint64 // of callouts, in Classify or deferred
+	Breaches     uint64 // callouts that broke the contract of their type
+	FlowsEvicted uint64 // flows that were forgotten for new ones
+}
+
+// counters are one worker's. It alone adds; anybody may read.
+type counters struct {
+	undecoded, deferred, deferRefused, heldPackets, parked, parkRefused, panics, breaches atomic.Uint64
+
+	mu      sync.Mutex // guards all below
+	current *Policy
+	filters []filterCounters
+	past    map[string]FilterStats // of filters of earlier policies, by name
+}
+
+type filterCounters struct{ matched, permitted, blocked, vetoes atomic.Uint64 }
+
+// adopt makes room for the filters of a new policy; what was counted for the old one is kept by name.
+func (c *counters) adopt(pol *Policy) []filterCounters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.past == nil {
+		c.past = make(map[string]FilterStats)
+	}
+	c.fold(c.past)
+	c.current, c.filters = pol, make([]filterCounters, len(pol.filters))
+	return c.filters
+}
+
+// fold adds the counts of the current policy to by. It needs c.mu.
+func (c *counters) fold(by map[string]FilterStats) {
+	for i := range c.filters {
+		n, name := &c.filters[i], c.current.filters[i].Name
+		s := by[name]
+		s.Matched += n.matched.Load()
+		s.Permitted += n.permitted.Load()
+		s.Blocked += n.blocked.Load()
+		s.Vetoes += n.vetoes.Load()
+		by[name] = s
+	}
+}
+
+// addTo adds all that this worker counted.
+func (c *counters) addTo(s *Stats, by map[string]FilterStats) {
+	s.Undecoded += c.undecoded.Load()
+	s.Deferred += c.deferred.Load()
+	s.DeferRefused += c.deferRefused.Load()
+	s.Held += c.heldPackets.Load()
+	s.Parked += c.parked.Load()
+	s.ParkRefused += c.parkRefused.Load()
+	s.Panics += c.panics.Load()
+	s.Breaches += c.breaches.Load()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, p := range c.past {
+		t := by[name]
+		t.Matched += p.Matched
+		t.Permitted += p.Permitted
+		t.Blocked += p.Blocked
+		t.Vetoes += p.Vetoes
+		by[name] = t
+	}
+	c.fold(by)
+}
+
+// Stats returns a snapshot. Filters that an earlier policy had under the same name go on counting.
+func (p *Processor) Stats() Stats {
+	var s Stats
+	by := make(map[string]FilterStats)
+	for _, w := range p.workers {
+		w.counts.addTo(&s, by)
+		s.FlowsEvicted += w.flows.evicted.Load()
+	}
+	pol := p.policy.Load()
+	for i := range pol.filters {
+		f := &pol.filters[i]
+		n := by[f.Name]
+		n.Name, n.Layer = f.Name, f.Layer
+		if f.Callout != nil {
+			n.Callout = f.Callout.Name()
+		}
+		s.Filters = append(s.Filters, n)
+	}
+	return s
+}
