@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/wire"
@@ -37,7 +38,7 @@ func (p Path) String() string { return [...]string{"send", "receive", "forward"}
 // Injection is one packet to put in. Done is called exactly once, unless Inject returned an error; it may run before Inject
 // returns and must not block.
 type Injection struct {
-	Packet *divertdrv.Packet // a free packet; the injector's until Done
+	Packet *divertdrv.Packet // a free packet, which Inject takes over: what it holds afterwards is not defined
 	Path   Path
 	IfIdx  uint32 // Receive and Forward: the interface; 0: as the packet's Address says
 	Done   func(err error)
@@ -127,14 +128,15 @@ func (in *Injection) address() {
 }
 
 func (j *Injector) send(p *divertdrv.Packet) error {
+	data := p.Data
+	defer func() { p.Data = data }() // the buffer below is another packet's next
 	if p.Addr.Outbound() && !aligned(p.Data) {
 		buf := j.buffers.take(len(p.Data))
 		defer j.buffers.give(buf)
 		p.Move(buf)
 		j.realigned.Add(1)
 	}
-	one := [1]divertdrv.Packet{*p}
-	_, err := j.h.Inject(one[:])
+	_, err := j.h.Inject(unsafe.Slice(p, 1))
 	return err
 }
 

@@ -2,7 +2,7 @@ package dpc
 
 import "testing"
 
-type packet struct{ n int }
+type packet [64]byte
 
 // handshake is a DPC that tells when it has run.
 func handshake() (*DPC, chan struct{}) {
