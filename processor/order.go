@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/wire"
 	"github.com/weirnet/weir/inject/dpc"
 )
@@ -65,8 +66,15 @@ func newOrder(depth int) *order {
 
 // start starts the queues; before it nothing may be submitted.
 func (o *order) start() (err error) {
-	o.pool, err = dpc.NewPool(dpc.Config{Queues: len(o.queues), NoThreaded: true, Single: -1})
+	o.pool, err = dpc.NewPool(dpc.Config{Queues: len(o.queues), NoThreaded: true, Single: -1, OnReport: mind})
 	return err
+}
+
+// mind lets misuse of a batch go through the pool's containment: packets would be lost in silence.
+func mind(r dpc.Report) {
+	if m, ok := r.Value.(divertdrv.Misuse); ok && r.Kind == dpc.Panic {
+		panic(m)
+	}
 }
 
 func (o *order) home(k wire.FlowKey) *flowQueue {

@@ -113,7 +113,7 @@ func TestPanicIsContainedCountedAndReported(t *testing.T) {
 func TestNilPanicIsAPanic(t *testing.T) {
 	var got reports
 	p, _ := steppable(t, Config{Queues: 1, OnReport: got.add})
-	p.Queue(New(func(_, _ any) { panic(nil) }), nil, nil)
+	p.Queue(New(func(a1, _ any) { panic(a1) }), nil, nil)
 	drainAll(p)
 	got.want(t, Panic)
 	if got[0].Value == ErrGoexit {
@@ -163,6 +163,9 @@ func TestReportsReadWell(t *testing.T) {
 		{Report{Kind: Panic, DPC: d, Value: "boom"}, "panicked: boom"},
 	}
 	for _, tt := range tests {
+		if name := tt.report.Kind.String(); strings.Contains(name, "(") {
+			t.Errorf("kind %d has no name", tt.report.Kind)
+		}
 		if got := tt.report.String(); !strings.Contains(got, tt.want) {
 			t.Errorf("%v: %q\nwant it to contain %q", tt.report.Kind, got, tt.want)
 		}

@@ -1,0 +1,87 @@
+package policy
+
+import (
+	"errors"
+
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/filter"
+	"github.com/weirnet/weir/processor"
+)
+
+func (c *compiler) buildFilters(list []placed[filterSpec]) {
+	seen := names{}
+	sublayers := []string{processor.DefaultSublayer}
+	defined := map[string]bool{processor.DefaultSublayer: true}
+	for _, s := range c.file.Sublayers {
+		if !defined[s.Name] {
+			sublayers = append(sublayers, s.Name)
+		}
+		defined[s.Name] = true
+	}
+	for _, s := range within(c, list, processor.FiltersMax, "filters") {
+		c.take(seen, s.V.Name, "filter")
+		if s.V.Sublayer.V == "" {
+			s.V.Sublayer.V = processor.DefaultSublayer
+		}
+		if !defined[s.V.Sublayer.V] {
+			c.unknown(s.V.Sublayer.node, "sublayer", s.V.Sublayer.V, sublayers)
+		}
+		c.file.Filters = append(c.file.Filters, Filter{
+			Line: s.node.line, Column: s.node.column,
+			Filter: processor.Filter{
+				Name: string(s.V.Name.V), Layer: s.V.Layer.V.Layer, Sublayer: s.V.Sublayer.V, Weight: s.V.Weight,
+				When: c.program(&s.V.When, s.V.Layer.V.DriverLayer()), Action: c.action(&s.V),
+				Hard: s.V.Hard.V, Callout: c.callouts[s.V.Callout.V],
+			},
+		})
+	}
+}
+
+// action reads action, callout, type and hard, which go together.
+func (c *compiler) action(s *filterSpec) processor.FilterAction {
+	if s.Action.V != "callout" {
+		for key, n := range map[string]*node{"callout": s.Callout.node, "type": s.Type.node} {
+			if n != nil && s.Action.V != "" {
+				c.at(n, "%q belongs to action: callout; remove it, or change the action", key)
+			}
+		}
+		if s.Action.V == "block" && s.Hard.node != nil && !s.Hard.V {
+			c.at(s.Hard.node, "the block of a filter is always hard; remove hard, or let a callout block softly")
+		}
+		return map[string]processor.FilterAction{"permit": processor.ActionPermit, "block": processor.ActionBlock}[s.Action.V]
+	}
+	switch {
+	case s.Callout.node == nil:
+		c.at(s.Action.node, "action: callout needs the key \"callout\", the name of one under callouts")
+	case s.Callout.node.kind == scalar && s.Callout.node.isText():
+		if _, ok := c.callouts[s.Callout.V]; !ok {
+			c.unknown(s.Callout.node, "callout", s.Callout.V, c.names)
+		}
+	}
+	switch s.Type.V {
+	case "terminating":
+		return processor.ActionCalloutTerminating
+	case "inspection":
+		return processor.ActionCalloutInspection
+	default:
+		return processor.ActionCalloutUnknown
+	}
+}
+
+// program compiles a filter text; nil: none was given, or it is wrong, which is reported at the place inside it.
+func (c *compiler) program(text *placed[expression], layer divertdrv.Layer) *filter.Program {
+	if text.node == nil || text.node.kind != scalar {
+		return nil
+	}
+	p, err := filter.Parse(string(text.V), layer)
+	if err == nil {
+		return p
+	}
+	line, column := text.node.line, text.node.column
+	var wrong *filter.Error
+	if errors.As(err, &wrong) {
+		line, column = c.src.place(text.node, wrong.Pos)
+	}
+	c.add(line, column, "%v", err)
+	return nil
+}
