@@ -40,6 +40,7 @@ type Batch struct {
 	used    int // bytes of block that are taken
 	packets []Packet
 	n       int
+	limit   int // of n in this round
 	slots   []slot
 	addrs   []Address
 	owner   *Handle
@@ -51,7 +52,6 @@ type Batch struct {
 type slot struct {
 	headers Headers
 	token   uint64 // the driver's own name for the packet
-	room    int    // bytes from the start of Data that belong to this packet
 	note    note
 	mark    Mark
 	why     Cause
@@ -114,7 +114,7 @@ func (s batchState) String() string {
 func (b *Batch) begin(h *Handle) {
 	b.expect(idle, "Recv")
 	b.state, b.owner = filling, h
-	b.used, b.n = 0, 0
+	b.used, b.n, b.limit = 0, 0, len(b.packets)
 	b.gen++
 }
 

@@ -4,7 +4,13 @@ package divertdrv
 
 // Room says whether another packet may be added and how many bytes are left for it.
 func (b *Batch) Room() (more bool, bytes int) {
-	return b.n < len(b.packets), len(b.block) - align(b.used)
+	return b.n < b.limit, len(b.block) - align(b.used)
+}
+
+// Limit lets a driver add at most n packets (1 or more) in this round: for a driver that wraps another and stops it at a count.
+func (b *Batch) Limit(n int) {
+	b.expect(filling, "Limit")
+	b.limit = min(b.limit, max(n, 1))
 }
 
 // Free returns the unused rest of the block, aligned, for a driver that writes packets there before it calls Extend. Only the
@@ -15,7 +21,7 @@ func (b *Batch) Free() []byte { return b.block[min(align(b.used), len(b.block)):
 // the bytes nothing is added.
 func (b *Batch) Append(a *Address, data []byte, token uint64) bool {
 	free := b.Free()
-	if b.n == len(b.packets) || len(data) > len(free) {
+	if b.n == b.limit || len(data) > len(free) {
 		return false
 	}
 	copy(free, data)
@@ -31,7 +37,7 @@ func (b *Batch) Extend(a *Address, off, n, used int, token uint64) {
 	i := b.n
 	b.n++
 	b.addrs[i] = *a
-	b.slots[i] = slot{token: token, room: n, note: note{length: n}}
+	b.slots[i] = slot{token: token, note: note{length: n}}
 	b.packets[i] = Packet{Addr: &b.addrs[i], Data: b.block[start : start+n : start+n], b: b, i: uint32(i), gen: b.gen}
 }
 

@@ -110,8 +110,8 @@ func (p *Packet) Resize(n int) error {
 }
 
 func (p *Packet) grow(n int) error {
-	s := p.slot("Resize")
-	if n > s.room {
+	p.slot("Resize")
+	if n > cap(p.Data) { // the capacity ends where the packet's bytes do
 		free := p.b.Free()
 		if n > len(free) {
 			return ErrNoRoom
@@ -119,7 +119,7 @@ func (p *Packet) grow(n int) error {
 		p.Edit()
 		copy(free, p.Data)
 		p.b.used = align(p.b.used) + n
-		p.Data, s.room = free[:len(p.Data):n], n
+		p.Data = free[:len(p.Data):n]
 	}
 	p.Edit()
 	p.Data = p.Data[:n]
@@ -132,9 +132,6 @@ func (p *Packet) Move(dst []byte) {
 	p.state()
 	n := copy(dst[:len(p.Data)], p.Data)
 	p.Data = dst[:n:n]
-	if p.b != nil {
-		p.b.slots[p.i].room = n
-	}
 }
 
 // Clone returns a free copy that the caller owns. It allocates.

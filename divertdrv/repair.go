@@ -14,6 +14,9 @@ import (
 // is not final was never right or wrong, and is computed as WinDivert does.
 func (p *Packet) settle(injected bool) {
 	_, n := p.state()
+	if len(p.Data) != n.length { // resliced, which needs no word
+		n.changed, n.owes = true, true
+	}
 	if !n.owes && !injected {
 		return
 	}

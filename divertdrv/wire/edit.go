@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"encoding/binary"
+	"math/bits"
 	"net/netip"
 )
 
@@ -24,46 +24,36 @@ const (
 // is none; one that becomes 0 is stored as 0xffff (RFC 768). Packets that an ICMP error quotes are left alone. h stays valid.
 
 // SetSrcAddr sets the source address. It is refused unless a is of the packet's IP version; IPv4 may be mapped into IPv6.
-func SetSrcAddr(b []byte, h *Headers, a netip.Addr) Edited {
-	switch h.Version {
-	case 4:
-		return h.setIPv4Addr(b, ipv4Src, a)
-	case 6:
-		return h.setIPv6Addr(b, ipv6Src, a)
-	}
-	return EditRefused
-}
+func SetSrcAddr(b []byte, h *Headers, a netip.Addr) Edited { return h.setAddr(b, ipv4Src, ipv6Src, a) }
 
 // SetDstAddr sets the destination address as SetSrcAddr does. While a Routing header has segments left this is the next
 // destination, which no checksum covers; behind one of unknown kind the outcome is EditSumElsewhere.
-func SetDstAddr(b []byte, h *Headers, a netip.Addr) Edited {
-	switch h.Version {
-	case 4:
-		return h.setIPv4Addr(b, ipv4Dst, a)
-	case 6:
-		return h.setIPv6Addr(b, ipv6Dst, a)
-	}
-	return EditRefused
-}
+func SetDstAddr(b []byte, h *Headers, a netip.Addr) Edited { return h.setAddr(b, ipv4Dst, ipv6Dst, a) }
 
-func (h *Headers) setIPv4Addr(b []byte, at int, a netip.Addr) Edited {
-	field := b[at : at+4]
-	old := words.Uint32(field)
-	if !putIPv4(field, a) {
+func (h *Headers) setAddr(b []byte, at4, at6 int, a netip.Addr) Edited {
+	if h.Version != 4 {
+		return h.setIPv6Addr(b, at6, a)
+	}
+	if !a.Is4() && !a.Is4In6() {
 		return EditRefused
 	}
-	change := uint64(^old) + uint64(words.Uint32(field))
-	updateField(b[ipv4Sum:], change)
-	return h.updatePseudo(b, change)
+	ip, addr := (*IPv4Header)(b), a.As4()
+	old, repl := words.Uint32(ip[at4:]), words.Uint32(addr[:])
+	words.PutUint32(ip[at4:], repl)
+	by := foldWords(uint64(^old) + uint64(repl))
+	words.PutUint16(ip[ipv4Sum:], updated(words.Uint16(ip[ipv4Sum:]), by))
+	return h.updatePseudo(b, by)
 }
 
 func (h *Headers) setIPv6Addr(b []byte, at int, a netip.Addr) Edited {
-	field := (*[16]byte)(b[at:])
-	old := *field
-	if !putIPv6(field[:], a) {
+	if h.Version != 6 || !a.Is6() {
 		return EditRefused
 	}
-	if at == ipv6Dst {
+	field, addr := (*[16]byte)(b[at:]), a.As16()
+	const ones = 4 * (1<<32 - 1) // less the sum of four words: the sum of their complements
+	by := foldWords(ones - sum16(field) + sum16(&addr))
+	*field = addr
+	if at == ipv6Dst && h.TransportOff != IPv6HeaderLen {
 		switch h.finalDst(b) {
 		case 0:
 			return EditSumElsewhere
@@ -72,17 +62,16 @@ func (h *Headers) setIPv6Addr(b []byte, at int, a netip.Addr) Edited {
 			return EditDone
 		}
 	}
-	const complement = 4 * (1<<32 - 1) // four complemented words are their complements' sum
-	return h.updatePseudo(b, complement-sum16(&old)+sum16(field))
+	return h.updatePseudo(b, by)
 }
 
-// updatePseudo carries a change of an address into the transport checksum.
-func (h *Headers) updatePseudo(b []byte, change uint64) Edited {
+// updatePseudo carries the change of an address into the transport checksum.
+func (h *Headers) updatePseudo(b []byte, by uint16) Edited {
 	switch {
 	case h.Transport == ICMP:
 		return EditDone
 	case h.Transport != NoTransport:
-		h.updateTransport(b, change)
+		h.updateTransport(b, by)
 		return EditDone
 	case hasNoPseudoHeader(h.Proto, h.Version):
 		return EditDone
@@ -129,41 +118,41 @@ func SetEchoID(b []byte, h *Headers, id uint16) Edited {
 	return EditDone
 }
 
+// setTransportWord stores a word of the transport header, at bytes from its start, and what it does to the checksum.
 func (h *Headers) setTransportWord(b []byte, at uint32, v uint16) {
-	field := b[h.TransportOff+at:]
-	old := words.Uint16(field)
-	binary.BigEndian.PutUint16(field, v)
-	h.updateTransport(b, uint64(^old)+uint64(words.Uint16(field)))
+	field, repl := b[h.TransportOff+at:], bits.ReverseBytes16(v)
+	by := fold32(uint32(^words.Uint16(field)) + uint32(repl))
+	words.PutUint16(field, repl)
+	h.updateTransport(b, by)
 }
 
 // updateTransport applies a change to the transport checksum.
-func (h *Headers) updateTransport(b []byte, change uint64) {
+func (h *Headers) updateTransport(b []byte, by uint16) {
 	field := b[h.TransportOff+uint32(sumOffsets[h.Transport]):]
-	if h.Transport != UDP {
-		updateField(field, change)
-		return
+	old := words.Uint16(field)
+	sum := updated(old, by)
+	if h.Transport == UDP {
+		if old == 0 {
+			return
+		}
+		if sum == 0 {
+			sum = 0xffff
+		}
 	}
-	if words.Uint16(field) == 0 {
-		return
-	}
-	updateField(field, change)
-	if words.Uint16(field) == 0 {
-		words.PutUint16(field, 0xffff)
-	}
+	words.PutUint16(field, sum)
 }
 
-// updateField is RFC 1624 equation 3 in place: change is the complement of the old data plus the new.
-func updateField(field []byte, change uint64) {
-	words.PutUint16(field, ^foldWords(uint64(^words.Uint16(field))+change))
-}
+// updated is RFC 1624 equation 3 in the byte order of words: by is the folded sum of the complement of the old data and the new.
+func updated(sum, by uint16) uint16 { return ^fold32(uint32(^sum) + uint32(by)) }
 
 // SetTTL sets the TTL or hop limit. It reports false iff b is no IP packet.
 func SetTTL(b []byte, h *Headers, ttl uint8) bool {
 	switch h.Version {
 	case 4:
-		old := uint16(b[ipv4TTL])
-		b[ipv4TTL] = ttl
-		updateField(b[ipv4Sum:], uint64(^old)+uint64(ttl))
+		ip := (*IPv4Header)(b)
+		by := fold32(uint32(^uint16(ip[ipv4TTL])) + uint32(ttl)) // the upper byte of a word, the lower one as words has it
+		ip[ipv4TTL] = ttl
+		words.PutUint16(ip[ipv4Sum:], updated(words.Uint16(ip[ipv4Sum:]), by))
 		return true
 	case 6:
 		b[ipv6HopLimit] = ttl

@@ -35,19 +35,17 @@ type FlowKey struct {
 	rest                         uint64 // port of low, port of high, 16 bits each; 16 bits of 0; protocol; version
 }
 
-// MakeFlowKey returns the key of the flow between two endpoints, and whether src is the High one. Version is 4 or 6.
-func MakeFlowKey(src, dst Endpoint, proto, version uint8) (k FlowKey, srcHigh bool) {
+// Set makes k the key of the flow between two endpoints and reports whether src is the High one. Version is 4 or 6.
+func (k *FlowKey) Set(src, dst Endpoint, proto, version uint8) (srcHigh bool) {
 	// Packets of both directions come mixed, so a branch on their order would be mispredicted: the swap is done by a mask.
 	_, less := bits.Sub64(uint64(dst.Port), uint64(src.Port), 0)
 	_, less = bits.Sub64(dst.Lo, src.Lo, less)
 	_, less = bits.Sub64(dst.Hi, src.Hi, less)
 	swap := -less
 	hi, lo, port := (src.Hi^dst.Hi)&swap, (src.Lo^dst.Lo)&swap, (src.Port^dst.Port)&uint16(swap)
-	k = FlowKey{
-		lowHi: src.Hi ^ hi, lowLo: src.Lo ^ lo, highHi: dst.Hi ^ hi, highLo: dst.Lo ^ lo,
-		rest: uint64(src.Port^port)<<48 | uint64(dst.Port^port)<<32 | uint64(proto)<<8 | uint64(version),
-	}
-	return k, less != 0
+	k.lowHi, k.lowLo, k.highHi, k.highLo = src.Hi^hi, src.Lo^lo, dst.Hi^hi, dst.Lo^lo
+	k.rest = uint64(src.Port^port)<<48 | uint64(dst.Port^port)<<32 | uint64(proto)<<8 | uint64(version)
+	return less != 0
 }
 
 // Low is the smaller endpoint.
@@ -65,12 +63,18 @@ func (k FlowKey) Version() uint8 { return uint8(k.rest) }
 // Flow returns the key of the packet's flow and whether its source is the High endpoint. A packet without a transport header
 // (unknown protocol, later fragment) has ports 0. ok is false iff h.Version is 0.
 func (h *Headers) Flow(b []byte) (k FlowKey, srcHigh, ok bool) {
+	srcHigh, ok = h.ReadFlow(b, &k)
+	return k, srcHigh, ok
+}
+
+// ReadFlow is Flow that writes the key to where it stays, several times as fast: a key is too large to be returned in registers
+// alone, and copying it waits for the stores before. If ok is false k is unchanged.
+func (h *Headers) ReadFlow(b []byte, k *FlowKey) (srcHigh, ok bool) {
 	src, dst, ok := h.Endpoints(b)
 	if !ok {
-		return FlowKey{}, false, false
+		return false, false
 	}
-	k, srcHigh = MakeFlowKey(src, dst, h.Proto, h.Version)
-	return k, srcHigh, true
+	return k.Set(src, dst, h.Proto, h.Version), true
 }
 
 // Endpoints returns source and destination of the packet; ok is false iff h.Version is 0.

@@ -127,32 +127,6 @@ func TestParseFarFragment(t *testing.T) {
 	}
 }
 
-// decoded is what gopacket finds in a packet.
-type decoded struct {
-	ip4  *layers.IPv4
-	ip6  *layers.IPv6
-	tcp  *layers.TCP
-	udp  *layers.UDP
-	icmp *layers.ICMPv4
-	ic6  *layers.ICMPv6
-}
-
-func decode(b []byte) decoded {
-	first := layers.LayerTypeIPv4
-	if b[0]>>4 == 6 {
-		first = layers.LayerTypeIPv6
-	}
-	p := gopacket.NewPacket(b, first, gopacket.DecodeOptions{})
-	var d decoded
-	d.ip4, _ = p.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
-	d.ip6, _ = p.Layer(layers.LayerTypeIPv6).(*layers.IPv6)
-	d.tcp, _ = p.Layer(layers.LayerTypeTCP).(*layers.TCP)
-	d.udp, _ = p.Layer(layers.LayerTypeUDP).(*layers.UDP)
-	d.icmp, _ = p.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4)
-	d.ic6, _ = p.Layer(layers.LayerTypeICMPv6).(*layers.ICMPv6)
-	return d
-}
-
 func TestParseAgreesWithShape(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := shapes().Draw(t, "shape")
@@ -220,7 +194,7 @@ func reference(b []byte) (h wire.Headers) {
 }
 
 // checkParse compares Parse with the reference and touches all that Parse says is there.
-func checkParse(t testing.TB, b []byte) {
+func checkParse(t rapid.TB, b []byte) {
 	t.Helper()
 	var h wire.Headers
 	ok := wire.Parse(b, &h)
@@ -260,7 +234,7 @@ func checkParse(t testing.TB, b []byte) {
 }
 
 func TestParseDamaged(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) { checkParse(fatalf{TB: nil, t: t}, damaged(t)) })
+	rapid.Check(t, func(t *rapid.T) { checkParse(t, damaged(t)) })
 }
 
 // damaged is a packet some bytes of which were overwritten, cut off or added.
@@ -272,15 +246,6 @@ func damaged(t *rapid.T) []byte {
 	b = append(b, rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(t, "behind")...)
 	return b[:rapid.IntRange(0, len(b)).Draw(t, "len")]
 }
-
-// fatalf lets a function that wants a testing.TB report to rapid.
-type fatalf struct {
-	testing.TB
-	t *rapid.T
-}
-
-func (f fatalf) Helper()                        {}
-func (f fatalf) Fatalf(format string, a ...any) { f.t.Fatalf(format, a...) }
 
 func FuzzParse(f *testing.F) {
 	for i := range 30 {
@@ -300,6 +265,40 @@ func TestParseAllocs(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
+	}
+}
+
+// Ratios within one run are what this is for.
+func BenchmarkParse(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		b    []byte
+	}{
+		{"v4-tcp-60", sized(false, wire.TCP, 60)},
+		{"v6-tcp-80", sized(true, wire.TCP, 80)},
+		{"v4-udp-1500", sized(false, wire.UDP, 1500)},
+		{"v6-extensions", insertV6(sized(true, wire.TCP, 80), 0, []byte{6, 0, 1, 4, 0, 0, 0, 0})},
+	} {
+		b.Run(c.name+"/weir", func(b *testing.B) {
+			var h wire.Headers
+			for b.Loop() {
+				sinkBool = wire.Parse(c.b, &h)
+			}
+		})
+		b.Run(c.name+"/gopacket", func(b *testing.B) {
+			var ip4 layers.IPv4
+			var ip6 layers.IPv6
+			var tcp layers.TCP
+			var udp layers.UDP
+			var payload gopacket.Payload
+			var found []gopacket.LayerType
+			first := map[byte]gopacket.LayerType{4: layers.LayerTypeIPv4, 6: layers.LayerTypeIPv6}[c.b[0]>>4]
+			p := gopacket.NewDecodingLayerParser(first, &ip4, &ip6, &tcp, &udp, &payload)
+			p.IgnoreUnsupported = true // the ports may belong to protocols that are not decoded here
+			for b.Loop() {
+				must(p.DecodeLayers(c.b, &found))
+			}
+		})
 	}
 }
 

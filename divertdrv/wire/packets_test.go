@@ -3,7 +3,6 @@ package wire_test
 import (
 	"encoding/binary"
 	"net"
-	"testing"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -177,10 +176,36 @@ func must(err error) {
 	}
 }
 
+// decoded is what gopacket finds in a packet.
+type decoded struct {
+	ip4  *layers.IPv4
+	ip6  *layers.IPv6
+	tcp  *layers.TCP
+	udp  *layers.UDP
+	icmp *layers.ICMPv4
+	ic6  *layers.ICMPv6
+}
+
+func decode(b []byte) decoded {
+	first := layers.LayerTypeIPv4
+	if b[0]>>4 == 6 {
+		first = layers.LayerTypeIPv6
+	}
+	p := gopacket.NewPacket(b, first, gopacket.DecodeOptions{})
+	var d decoded
+	d.ip4, _ = p.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
+	d.ip6, _ = p.Layer(layers.LayerTypeIPv6).(*layers.IPv6)
+	d.tcp, _ = p.Layer(layers.LayerTypeTCP).(*layers.TCP)
+	d.udp, _ = p.Layer(layers.LayerTypeUDP).(*layers.UDP)
+	d.icmp, _ = p.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4)
+	d.ic6, _ = p.Layer(layers.LayerTypeICMPv6).(*layers.ICMPv6)
+	return d
+}
+
 func clone(b []byte) []byte { return append([]byte(nil), b...) }
 
 // parse fails the test if b is no IP packet.
-func parse(t testing.TB, b []byte) *wire.Headers {
+func parse(t rapid.TB, b []byte) *wire.Headers {
 	t.Helper()
 	var h wire.Headers
 	if !wire.Parse(b, &h) {

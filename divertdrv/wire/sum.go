@@ -24,23 +24,20 @@ func Sum(b []byte, partial uint64) uint64 {
 		a, c = bits.Add64(a, words.Uint64(p[40:]), c)
 		a, c = bits.Add64(a, words.Uint64(p[48:]), c)
 		a, c = bits.Add64(a, words.Uint64(p[56:]), c)
-		partial += a>>32 + a&0xffffffff + c
+		partial += halves(a) + c
 	}
 	// The rest by the bits of its length; 32-bit words leave room for their carries.
 	if i <= len(b)-32 {
 		p := (*[32]byte)(b[i:])
-		partial += uint64(words.Uint32(p[0:])) + uint64(words.Uint32(p[4:])) + uint64(words.Uint32(p[8:])) + uint64(words.Uint32(p[12:]))
-		partial += uint64(words.Uint32(p[16:])) + uint64(words.Uint32(p[20:])) + uint64(words.Uint32(p[24:])) + uint64(words.Uint32(p[28:]))
+		partial += sum16((*[16]byte)(p[:16])) + sum16((*[16]byte)(p[16:]))
 		i += 32
 	}
 	if i <= len(b)-16 {
-		p := (*[16]byte)(b[i:])
-		partial += uint64(words.Uint32(p[0:])) + uint64(words.Uint32(p[4:])) + uint64(words.Uint32(p[8:])) + uint64(words.Uint32(p[12:]))
+		partial += sum16((*[16]byte)(b[i:]))
 		i += 16
 	}
 	if i <= len(b)-8 {
-		p := (*[8]byte)(b[i:])
-		partial += uint64(words.Uint32(p[0:])) + uint64(words.Uint32(p[4:]))
+		partial += halves(words.Uint64(b[i:]))
 		i += 8
 	}
 	if i <= len(b)-4 {

@@ -51,7 +51,7 @@ type Driver struct {
 	Read    string         // pcap: the capture to read
 	Write   string         // pcap: the capture to write what was passed and injected to
 	Local   []netip.Prefix // pcap: addresses of the local host, which tell outbound packets from inbound ones
-	Packets int            // sim: packets of generated traffic
+	Packets int            // sim: packets of generated traffic; 0: without end
 	Seed    uint64         // sim: of the generated traffic
 }
 

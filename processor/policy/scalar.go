@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"slices"
@@ -123,8 +124,15 @@ func (d *decoder) unmarshal(n *node, v encoding.TextUnmarshaler) {
 		d.at(n, "want a value, got %v", n.kind)
 		return
 	}
-	if err := v.UnmarshalText([]byte(n.text)); err != nil {
-		d.at(n, "%v", err)
+	switch err := v.UnmarshalText([]byte(n.text)); v.(type) {
+	case *netip.Addr:
+		if err != nil || n.text == "" {
+			d.at(n, "%s is no address; write 10.0.0.1 or fd00::1", quote(n.text))
+		}
+	default:
+		if err != nil {
+			d.at(n, "%v", err)
+		}
 	}
 }
 

@@ -1,0 +1,103 @@
+# What run and long share. Sourced, never run.
+# shellcheck shell=bash
+
+exec </dev/null # nobody answers questions here
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export GOTOOLCHAIN=local # the Go that is here; another one cannot be had everywhere
+
+# run_steps STEP...: calls step_STEP for each, says how many seconds each took, goes on after a failure so that one run tells
+# of all, and exits 1 if any failed.
+run_steps() {
+	local name status start failed=() times=()
+	for name in "$@"; do
+		printf '\n=== %s\n' "$name"
+		start=$SECONDS
+		# Not in a condition: errexit would be off inside.
+		set +e
+		(
+			set -e
+			"step_$name"
+		)
+		status=$?
+		set -e
+		times+=("$name $((SECONDS - start)) s")
+		if ((status == 0)); then
+			printf -- '--- %s: done in %d s\n' "$name" $((SECONDS - start))
+		else
+			printf -- '--- %s: FAILED (status %d) after %d s; to run it alone: %s %s\n' "$name" "$status" $((SECONDS - start)) "$0" "$name"
+			failed+=("$name")
+		fi
+	done
+	echo
+	printf '%s\n' "${times[@]}" "total $SECONDS s"
+	if ((${#failed[@]})); then
+		echo "FAILED: ${failed[*]}"
+		exit 1
+	fi
+}
+
+# check_steps KNOWN -- GIVEN: refuses a name that is no step.
+check_steps() {
+	local known=() name
+	while [[ $1 != -- ]]; do
+		known+=("$1")
+		shift
+	done
+	shift
+	for name in "$@"; do
+		if [[ " ${known[*]} " != *" $name "* ]]; then
+			echo "$0: no step $name; there are: ${known[*]}" >&2
+			exit 2
+		fi
+	done
+}
+
+# retry COMMAND...: three times, since registries are across a network.
+retry() {
+	local n
+	for n in 1 2 3; do
+		"$@" && return
+		((n == 3)) || sleep $((n * 5))
+	done
+	echo "failed three times: $*" >&2
+	return 1
+}
+
+# fuzz_targets: one line for each target, "FOLDER NAME".
+fuzz_targets() {
+	local dir
+	git ls-files -co --exclude-standard '*_test.go' | xargs -r grep -l '^func Fuzz' | xargs -r -n1 dirname | sort -u |
+		while read -r dir; do
+			go test -vet=off -list '^Fuzz' "./$dir" | awk -v dir="./$dir" '/^Fuzz/ {print dir, $1}'
+		done
+}
+
+# fuzz DURATION [REGEXP]: every target whose "FOLDER NAME" matches, for so long each.
+fuzz() {
+	local dir name targets count=0 bad=0
+	targets=$(fuzz_targets | grep -E "${2:-.}" || true)
+	while read -r dir name; do
+		[[ -n $name ]] || continue
+		count=$((count + 1))
+		fuzz_one "$1" "$dir" "$name" || bad=$((bad + 1))
+	done <<<"$targets"
+	echo "$count fuzz targets, $1 each, $bad failed"
+	((bad == 0))
+}
+
+# fuzz_one DURATION FOLDER NAME: now and then the fuzzer takes the end of its time for a failure. A real finding names the input
+# that it wrote; without one the target gets a second run.
+fuzz_one() {
+	local log
+	for _ in 1 2; do
+		if log=$(go test -run='^$' -fuzz="^$3\$" -fuzztime="$1" "$2" 2>&1); then
+			printf '%s %s: %s\n' "$2" "$3" "$(grep -oE 'execs: [0-9]+' <<<"$log" | tail -n 1)"
+			return 0
+		fi
+		[[ $log == *'context deadline exceeded'* && $log != *'Failing input written'* ]] || break
+	done
+	printf '%s\n' "$log"
+	return 1
+}

@@ -1,0 +1,19 @@
+// Package filter is the filter language of the driver seam: WinDivert 2.2's (https://reqrypt.org/windivert-doc.html section 7),
+// with the same texts accepted and the same answer for every packet.
+//
+// A text becomes tokens (lexer.go), a tree (parser.go), a list of tests with a success and a failure edge that only lead
+// forward (flatten.go), which is also what the driver runs, and from that the nodes which Match runs (lower.go, run.go).
+//
+// Where WinDivert itself is wrong, the default is right and Compat22 reproduces it:
+//
+//   - a header field compared with a constant that it can never have (tcp.DstPort == 70000) is false for every packet;
+//     WinDivert 2.2 lets every packet match that lacks the header;
+//   - ipv6.FlowLabel is the flow label; WinDivert 2.2 shuffles its bytes;
+//   - ip and ipv6 tell the address family at the FLOW and SOCKET layers; in WinDivert 2.2 they are 0 there.
+//
+// By default Parse also refuses what WinDivert's compiler passes and its driver then refuses: -0, and constants too large for
+// the field, where they are left in the program. Under Compat22 they are taken as WinDivert's user-mode helpers take them.
+//
+// A Program is immutable and safe for concurrent use. Parse runs in linear time and bounded memory on any text; matching
+// allocates nothing, never panics on any bytes, and takes at most one step per test.
+package filter

@@ -1,0 +1,82 @@
+package stack
+
+import (
+	"errors"
+
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/addr"
+	"github.com/weirnet/weir/divertdrv/reason"
+)
+
+// Complete lets the packets of b that pass walk on below c, in their order. Those that cannot fail with a cause each.
+func (c *conn) Complete(b *divertdrv.Batch) error {
+	s := c.stack
+	s.lock()
+	defer s.unlock()
+	packets := b.Packets()
+	for i := range packets {
+		if b.IsHeld(i) {
+			continue // Release has the word
+		}
+		c.out--
+		if m, _ := b.Outcome(i); m != divertdrv.Pass {
+			continue
+		}
+		if err := c.putBack(b.Token(i), packets[i].Addr, packets[i].Data); err != nil {
+			b.Fail(i, causeOf(err))
+		}
+	}
+	if c.closed {
+		return divertdrv.ErrClosed
+	}
+	return nil
+}
+
+// Release is Complete for one packet that was held.
+func (c *conn) Release(token uint64, m divertdrv.Mark, p *divertdrv.Packet) error {
+	s := c.stack
+	s.lock()
+	defer s.unlock()
+	c.out--
+	if m != divertdrv.Pass {
+		return nil
+	}
+	return c.putBack(token, p.Addr, p.Data)
+}
+
+// putBack lets a packet walk on below c. A copy (Sniff) has nowhere to go, whatever is said of it: the packet itself went on.
+func (c *conn) putBack(token uint64, a *divertdrv.Address, data []byte) error {
+	switch {
+	case c.closed:
+		return divertdrv.ErrClosed
+	case c.sniffs:
+		return nil
+	case c.recvOnly:
+		return divertdrv.ErrUnsupported
+	case c.sendShut:
+		return divertdrv.ErrShutdown
+	case token&tokenCut != 0:
+		return divertdrv.ErrMalformed
+	}
+	a.SetLayer(c.layer, addr.EventPacket)
+	if len(data) > 0 {
+		a.SetIPv6(data[0]>>4 == 6) // WinDivert goes by the packet too: it may have been changed
+	}
+	return c.stack.walk(c.layer, c.rank, a, data, token&tokenKept != 0)
+}
+
+// causeOf says in Stats what err says to a caller.
+func causeOf(err error) divertdrv.Cause {
+	switch {
+	case errors.Is(err, divertdrv.ErrClosed):
+		return reason.Abandoned
+	case errors.Is(err, divertdrv.ErrShutdown):
+		return reason.Shutdown
+	case errors.Is(err, divertdrv.ErrMalformed):
+		return reason.Malformed
+	case errors.Is(err, divertdrv.ErrTooBig):
+		return reason.TooBig
+	default:
+		return reason.SendFailed
+	}
+}

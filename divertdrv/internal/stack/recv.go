@@ -1,0 +1,112 @@
+package stack
+
+import "github.com/weirnet/weir/divertdrv"
+
+// A token tells Complete and Release what a batch does not show.
+const (
+	tokenKept uint64 = 1 << iota // the packet came from the Source
+	tokenCut                     // it did not fit into an empty batch: its end is missing
+)
+
+// Recv waits for packets and puts as many into b as wait and fit. A first packet that is larger than b is cut.
+func (c *conn) Recv(b *divertdrv.Batch) error {
+	s := c.stack
+	s.lock()
+	defer s.unlock()
+	if c.sendOnly {
+		return divertdrv.ErrUnsupported
+	}
+	for {
+		if c.fill(b); b.Len() > 0 {
+			return nil
+		}
+		if err := c.finished(); err != nil {
+			return err
+		}
+		if !s.canPull() {
+			c.wait()
+			continue
+		}
+		s.pull(c, b)
+		if b.Len() == 0 { // others first: the lock, a Shutdown, what the Sink sent
+			s.unlock()
+			s.lock()
+		}
+	}
+}
+
+// fill moves packets from the queue into b.
+func (c *conn) fill(b *divertdrv.Batch) {
+	q := &c.queue
+	for q.n > 0 {
+		if q.timed > 0 {
+			if q.expire(c.stack.now()); q.n == 0 {
+				break
+			}
+		}
+		e, data := q.oldest()
+		if !c.deliver(b, &e.addr, data, e.kept) {
+			break
+		}
+		q.remove()
+	}
+	if q.n > 0 && c.waiting > 0 {
+		c.wake.Signal() // one packet wakes one reader; the rest is for the next
+	}
+}
+
+// deliver puts one packet into b; false: there is no room.
+func (c *conn) deliver(b *divertdrv.Batch, a *divertdrv.Address, data []byte, kept bool) bool {
+	var token uint64
+	if kept {
+		token = tokenKept
+	}
+	if _, room := b.Room(); b.Len() == 0 && len(data) > room {
+		data, token = data[:room], token|tokenCut
+	}
+	if !b.Append(a, data, token) {
+		return false
+	}
+	c.out++
+	return true
+}
+
+// wait lets the lock go until something may have changed for c.
+func (c *conn) wait() {
+	s := c.stack
+	s.idle++
+	c.waiting++
+	c.wake.Wait()
+	c.waiting--
+	s.idle--
+	s.ticked = false
+}
+
+// finished returns the error of a Recv that can have no more packets; nil: there may be some.
+func (c *conn) finished() error {
+	switch {
+	case c.closed:
+		return divertdrv.ErrClosed
+	case c.recvShut:
+		return c.end
+	case c.stack.ended && !c.reachable():
+		c.recvShut, c.end = true, c.stack.end
+		c.update()
+		return c.end
+	}
+	return nil
+}
+
+// reachable says that a packet is on its way that could still come to c: it is being pulled, or waits, is in a batch or is
+// held at a handle above.
+func (c *conn) reachable() bool {
+	if c.stack.pulling {
+		return true
+	}
+	for _, h := range c.stack.handles[c.layer] {
+		if h.rank > c.rank && !h.sniffs && (h.queue.n > 0 || h.out > 0) {
+			return true
+		}
+	}
+	return false
+}

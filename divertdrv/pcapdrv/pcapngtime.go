@@ -1,0 +1,52 @@
+package pcapdrv
+
+import (
+	"math"
+	"math/bits"
+)
+
+const (
+	microseconds = 6             // if_tsresol where an interface has none
+	second       = 1_000_000_000 // nanoseconds
+	binaryUnit   = 0x80          // bit of if_tsresol: the unit is a power of 2, not of 10
+)
+
+// nanoseconds returns the time of ticks since the epoch in units of resolution (if_tsresol), offset seconds later. What does
+// not fit becomes the nearest that does.
+func nanoseconds(ticks uint64, resolution uint8, offset int64) int64 {
+	var hi, lo uint64
+	switch e := uint(resolution &^ binaryUnit); {
+	case resolution&binaryUnit != 0:
+		hi, lo = bits.Mul64(ticks, second)
+		lo = lo>>e | hi<<(64-e) | hi>>(e-64) // a shift by 64 or more, or by less than 0 as uint, is 0
+		hi >>= e
+	case e <= 9:
+		hi, lo = bits.Mul64(ticks, powerOf10(9-e))
+	case e-9 <= 19:
+		lo = ticks / powerOf10(e-9)
+	}
+	if hi != 0 || lo > math.MaxInt64 {
+		lo = math.MaxInt64
+	}
+	return addSeconds(int64(lo), offset)
+}
+
+// powerOf10 is exact up to 19.
+func powerOf10(e uint) uint64 {
+	p := uint64(1)
+	for range e {
+		p *= 10
+	}
+	return p
+}
+
+// addSeconds adds without overflow; ns is not negative.
+func addSeconds(ns, seconds int64) int64 {
+	switch {
+	case seconds > (math.MaxInt64-ns)/second:
+		return math.MaxInt64
+	case seconds < math.MinInt64/second:
+		return math.MinInt64
+	}
+	return ns + seconds*second
+}
