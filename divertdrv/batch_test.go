@@ -141,6 +141,6 @@ func TestRecvErrorLeavesTheBatch(t *testing.T) {
 	for range 2 {
 		wantErr(t, "Recv", x.h.Recv(b), divertdrv.ErrShutdown)
 	}
-	x.h.Close()
+	_ = x.h.Close()
 	wantErr(t, "Recv", x.h.Recv(b), divertdrv.ErrClosed)
 }

@@ -37,7 +37,7 @@ func TestOpenRefuses(t *testing.T) {
 		h, err := divertdrv.Open("true", c.layer, &c.o)
 		wantErr(t, c.name, err, c.want)
 		if err == nil {
-			h.Close()
+			_ = h.Close()
 		}
 	}
 }

@@ -193,7 +193,7 @@ func TestAfterRelease(t *testing.T) {
 	}
 	x.complete(b)
 	x.clock.Advance(time.Minute)
-	x.h.Close()
+	_ = x.h.Close()
 	if len(calls) != 3 || calls[0] != 2 || calls[1] != 1 || calls[2] != 0 {
 		t.Errorf("called %v", calls)
 	}
@@ -225,7 +225,7 @@ func TestReleaseRaces(t *testing.T) {
 			}
 		}
 		all.Go(func() { _ = h.Complete(b) })
-		all.Go(func() { h.Close() })
+		all.Go(func() { _ = h.Close() })
 		all.Wait()
 		st := h.Stats()
 		if err := st.Conserved(); err != nil {

@@ -36,7 +36,7 @@ func newHost(t *testing.T, c simdrv.Config) *host {
 	}
 	x.h = h
 	t.Cleanup(func() {
-		h.Close()
+		_ = h.Close()
 		if err := x.stats().Conserved(); err != nil {
 			t.Error(err)
 		}

@@ -23,7 +23,7 @@ func (a *Address) SetInterface(ifIdx, subIfIdx uint32) {
 type Flow struct {
 	EndpointID, ParentEndpointID uint64
 	ProcessID                    uint32
-	Local, Remote                netip.AddrPort // IPv4 unmapped; Remote is zero at BIND and LISTEN
+	Local, Remote                netip.AddrPort // IPv4 unmapped; Remote is [::]:0 at BIND and LISTEN, for IPv4 too
 	Protocol                     uint8
 }
 
@@ -40,8 +40,9 @@ func (a *Address) Flow() Flow {
 	}
 }
 
-// SetFlow writes the data of the FLOW and SOCKET layers.
+// SetFlow writes the data of the FLOW and SOCKET layers. An address that is not valid is written as zeros; zones are lost.
 func (a *Address) SetFlow(f Flow) {
+	a.data = [64]byte{}
 	d := a.data[:]
 	binary.LittleEndian.PutUint64(d[0:], f.EndpointID)
 	binary.LittleEndian.PutUint64(d[8:], f.ParentEndpointID)
@@ -83,6 +84,7 @@ func (a *Address) Reflect() Reflect {
 
 // SetReflect writes the data of the REFLECT layer.
 func (a *Address) SetReflect(r Reflect) {
+	a.data = [64]byte{}
 	d := a.data[:]
 	binary.LittleEndian.PutUint64(d[0:], uint64(r.Timestamp))
 	binary.LittleEndian.PutUint32(d[8:], r.ProcessID)

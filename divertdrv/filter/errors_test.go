@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/weirnet/weir/divertdrv/addr"
 )
@@ -159,6 +160,16 @@ func TestBadWordBeforeColon(t *testing.T) {
 	}
 }
 
+// TestErrorTextOfBytes: whatever the text is made of, its window is valid, and cut between characters.
+func TestErrorTextOfBytes(t *testing.T) {
+	for _, src := range []string{strings.Repeat("é", 40) + "x", "tcp == 1.2.3 " + strings.Repeat("é", 40), "\xff\xfe\x00\x7f", " \x1b[31m"} {
+		got := parseError(t, src, addr.Network).Error()
+		if _, line, _ := strings.Cut(got, "\n"); !utf8.ValidString(got) || strings.ContainsAny(line, "\x00\x1b\x7f\ufffd") {
+			t.Errorf("%q: %q", src, got)
+		}
+	}
+}
+
 func TestErrorText(t *testing.T) {
 	long := strings.Repeat("tcp or ", 30)
 	for _, tt := range []struct{ src, want string }{
@@ -205,6 +216,7 @@ func TestHints(t *testing.T) {
 		{0, "tcp.DstPort == 80-90", "tcp.DstPort >= 80 and tcp.DstPort <= 90"},
 		{0, "tcp.DstPort in {80}", "there are no lists"},
 		{0, "tcp.DstPort == {80}", "there are no lists"},
+		{0, "tcp ~ udp", "there are no patterns"},
 		{0, "port 80", "tcp.DstPort"},
 		{0, `tcp == "x"`, "without quotes"},
 		{0, "tcp ? udp : ip", "write (a ? b : c)"},

@@ -105,6 +105,9 @@ func TestAlways(t *testing.T) {
 		{"tcp and not tcp", false, true, 2},
 	} {
 		p := mustParse(t, tt.src, addr.Network)
+		if p.String() != tt.src || p.Layer() != addr.Network {
+			t.Errorf("%q became %q at %s", tt.src, p, p.Layer())
+		}
 		if value, constant := p.Always(); value != tt.value && tt.constant || constant != tt.constant || p.Tests() != tt.tests {
 			t.Errorf("%q: got %t, %t, %d tests", tt.src, value, constant, p.Tests())
 		}

@@ -148,4 +148,3 @@ func TestStop(t *testing.T) {
 		t.Errorf("%v; %+v", end, s)
 	}
 }
-

@@ -253,4 +253,3 @@ func TestRecvReportsDamage(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
-

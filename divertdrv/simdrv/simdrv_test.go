@@ -41,7 +41,7 @@ func openAt(t testing.TB, s *Stack, filter string, l divertdrv.Layer, o divertdr
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		h.Close()
+		_ = h.Close()
 		st := h.Stats()
 		if err := st.Conserved(); err != nil {
 			t.Error(err)

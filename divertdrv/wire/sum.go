@@ -12,9 +12,11 @@ var words = binary.LittleEndian
 
 // Sum adds b to a partial Internet checksum (RFC 1071) and returns the new partial sum. A partial sum is opaque: begin with 0 or
 // a pseudo header, end with Fold. Of several pieces only the last may be of odd length. It takes gigabytes to overflow.
+//
+// Each block of 64 bytes is a carry chain of its own, so the processor works on several at once; the rest goes by the bits of
+// its length, in 32-bit words, which leave room for their carries.
 func Sum(b []byte, partial uint64) uint64 {
 	i := 0
-	// Each block is a carry chain of its own, so the processor works on several blocks at once.
 	for ; i <= len(b)-64; i += 64 {
 		p := (*[64]byte)(b[i:])
 		a, c := bits.Add64(words.Uint64(p[0:]), words.Uint64(p[8:]), 0)
@@ -26,7 +28,6 @@ func Sum(b []byte, partial uint64) uint64 {
 		a, c = bits.Add64(a, words.Uint64(p[56:]), c)
 		partial += halves(a) + c
 	}
-	// The rest by the bits of its length; 32-bit words leave room for their carries.
 	if i <= len(b)-32 {
 		p := (*[32]byte)(b[i:])
 		partial += sum16((*[16]byte)(p[:16])) + sum16((*[16]byte)(p[16:]))

@@ -129,7 +129,7 @@ func TestShutdownSend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Shutdown(divertdrv.ShutdownSend)
+	_ = h.Shutdown(divertdrv.ShutdownSend)
 	b.Packets()[0].Set(divertdrv.Pass, 0)
 	r.completeAs(h, b)
 	mustBe(t, "by shutdown", h.Stats().Dropped[reason.Shutdown], 1)
@@ -141,7 +141,7 @@ func TestShutdownSend(t *testing.T) {
 	}
 	r.hasLeft()
 	done := r.blocked(h) // receiving goes on
-	h.Shutdown(divertdrv.ShutdownBoth)
+	_ = h.Shutdown(divertdrv.ShutdownBoth)
 	wantErr(t, done, divertdrv.ErrShutdown)
 }
 
@@ -149,7 +149,7 @@ func TestCloseLetsUnreadWalkOn(t *testing.T) {
 	r := newRig(t)
 	low, high := r.open("udp", 0, 0), r.open("true", 1, 0)
 	r.enter(1, 2, 3)
-	high.Close()
+	_ = high.Close()
 	r.enter(5)
 	r.hasLeft(1, 3, 5)
 	r.pass(low, 2)
@@ -160,7 +160,7 @@ func TestCloseForgetsCopies(t *testing.T) {
 	r := newRig(t)
 	h := r.open("true", 0, divertdrv.Sniff)
 	r.enter(1, 2)
-	h.Close()
+	_ = h.Close()
 	r.hasLeft(1, 2)
 	mustBe(t, "lost", h.Stats().LostBy[reason.Abandoned], 2)
 }
@@ -169,7 +169,7 @@ func TestCloseWakesRecv(t *testing.T) {
 	r := newRig(t)
 	h := r.open("true", 0, 0)
 	done := r.blocked(h)
-	h.Close()
+	_ = h.Close()
 	wantErr(t, done, divertdrv.ErrClosed)
 }
 

@@ -28,6 +28,20 @@ func TestSinkMayEnter(t *testing.T) {
 	r.hasLeft(upTo(10)...)
 }
 
+// What the Sink sends while the source comes to its end is not too late.
+func TestSinkMayEnterAtTheEndOfTheSource(t *testing.T) {
+	r := newRig(t, withSource(3, true))
+	r.sink = func(_ *divertdrv.Address, data []byte) error {
+		if n := number(data); n < 100 {
+			return r.Enter(outbound(), packet(n+100))
+		}
+		return nil
+	}
+	r.ended(r.open("false", 0, 0), divertdrv.ErrShutdown)
+	r.hasLeft(1, 2, 3, 101, 102, 103)
+	mustBe(t, "turned", r.Stats().Turned, 0)
+}
+
 func TestSinkThatFloodsIsRefused(t *testing.T) {
 	r := newRig(t)
 	flooded := false

@@ -79,7 +79,7 @@ func (r *rig) openWith(filter string, o divertdrv.Options) *divertdrv.Handle {
 		r.t.Fatal(err)
 	}
 	r.all = append(r.all, h)
-	r.t.Cleanup(func() { h.Close() })
+	r.t.Cleanup(func() { _ = h.Close() })
 	return h
 }
 

@@ -39,7 +39,7 @@ func TestParams(t *testing.T) {
 			t.Errorf("SetParam(%d, %d): %v", p, v, err)
 		}
 	}
-	h.Close()
+	_ = h.Close()
 	if _, err := h.Param(addr.QueueLength); !errors.Is(err, divertdrv.ErrClosed) {
 		t.Errorf("Param after Close: %v", err)
 	}
@@ -149,7 +149,7 @@ func TestExpiredPacketsAreLostAtClose(t *testing.T) {
 	r.clock.Advance(1500 * time.Millisecond)
 	r.enter(2)
 	r.clock.Advance(600 * time.Millisecond)
-	h.Close()
+	_ = h.Close()
 	r.hasLeft(2)
 	mustBe(t, "by time", h.Stats().LostBy[reason.QueueTime], 1)
 }
@@ -160,6 +160,6 @@ func TestExpiredPacketsDoNotEndRecv(t *testing.T) {
 	h := r.open("true", 0, 0)
 	r.enter(1)
 	r.clock.Advance(3 * time.Second)
-	h.Shutdown(divertdrv.ShutdownRecv)
+	_ = h.Shutdown(divertdrv.ShutdownRecv)
 	r.ended(h, divertdrv.ErrShutdown)
 }

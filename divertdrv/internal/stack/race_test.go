@@ -74,7 +74,7 @@ func (r *rig) comeAndGo(times int) {
 		}
 		_ = h.Stats()
 		time.Sleep(20 * time.Microsecond)
-		h.Close()
+		_ = h.Close()
 		if st := h.Stats(); st.Lost != 0 {
 			r.t.Errorf("%d lost", st.Lost)
 		}
@@ -135,16 +135,16 @@ func TestShutdownCloseAndRecvAtOnce(t *testing.T) {
 		all.Go(func() {
 			switch i % 3 {
 			case 0:
-				h.Shutdown(divertdrv.ShutdownBoth)
+				_ = h.Shutdown(divertdrv.ShutdownBoth)
 			case 1:
-				h.Close()
+				_ = h.Close()
 			case 2:
 				r.Close()
 			}
 		})
 		all.Go(r.End)
 		all.Wait()
-		h.Close()
+		_ = h.Close()
 		var sum divertdrv.Stats
 		sum.Add(h.Stats())
 		st := r.Stats()

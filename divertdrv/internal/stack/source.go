@@ -35,6 +35,7 @@ func (s *Stack) pull(c *conn, b *divertdrv.Batch) {
 	for range divertdrv.BatchMax {
 		a, data, err := s.next()
 		if err != nil {
+			s.admit() // what the Sink sent came before the end
 			s.finish(sourceEnd(err))
 			break
 		}

@@ -141,7 +141,7 @@ func TestPullingLetsOthersIn(t *testing.T) {
 	for r.Stats().Entered < 1000 {
 		time.Sleep(time.Millisecond)
 	}
-	h.Shutdown(divertdrv.ShutdownRecv)
+	_ = h.Shutdown(divertdrv.ShutdownRecv)
 	if err := <-done; !errors.Is(err, divertdrv.ErrShutdown) {
 		t.Error(err)
 	}
