@@ -50,7 +50,7 @@ func TestOpenErrors(t *testing.T) {
 	_, err := divertdrv.Open("true", divertdrv.Network, nil)
 	var op *divertdrv.OpError
 	if !errors.As(err, &op) || op.Op != "open" || !errors.Is(err, divertdrv.ErrNoDriver) {
-		t.Errorf("without a driver: %v", err)
+		t.Fatalf("without a driver: %v", err)
 	}
 	if !strings.Contains(err.Error(), "simdrv.New") {
 		t.Errorf("the error names no remedy: %v", err)
@@ -129,6 +129,26 @@ func TestCloseIsIdempotent(t *testing.T) {
 	wantErr(t, "Inject", err, divertdrv.ErrClosed)
 	wantErr(t, "Shutdown(0)", x.h.Shutdown(0), divertdrv.ErrInvalid)
 	wantErr(t, "Shutdown(4)", x.h.Shutdown(4), divertdrv.ErrInvalid)
+}
+
+func TestParams(t *testing.T) {
+	x := newHost(t, simdrv.Config{})
+	for _, p := range []divertdrv.Param{addr.QueueLength, addr.QueueTime, addr.QueueSize} {
+		lo, hi, def, _ := p.Range()
+		if v, err := x.h.Param(p); v != def || err != nil {
+			t.Errorf("Param(%d): %d, %v, want %d", p, v, err, def)
+		}
+		for _, v := range []uint64{lo, hi} {
+			wantErr(t, "SetParam", x.h.SetParam(p, v), nil)
+			if got, _ := x.h.Param(p); got != v {
+				t.Errorf("Param(%d): %d, want %d", p, got, v)
+			}
+		}
+		for _, v := range []uint64{lo - 1, hi + 1} {
+			wantErr(t, "SetParam", x.h.SetParam(p, v), divertdrv.ErrInvalid)
+		}
+	}
+	wantErr(t, "SetParam", x.h.SetParam(addr.VersionMajor, 2), divertdrv.ErrInvalid)
 }
 
 func TestStatsLaw(t *testing.T) {

@@ -70,6 +70,33 @@ func TestChangesAreRepaired(t *testing.T) {
 	}
 }
 
+// An extension header must not move where the length of UDP is written, and a fragment keeps that of the whole datagram.
+func TestLengthsOfIPv6AndFragments(t *testing.T) {
+	x := newHost(t, simdrv.Config{})
+	v6 := append([]byte{0x60, 0, 0, 0, 0, 36, 60, 64}, make([]byte, 32)...)
+	v6 = append(v6, wire.ProtoUDP, 0, 1, 4, 0, 0, 0, 0) // destination options
+	v6 = append(v6, 0x12, 0x34, 0, 53, 0, 28, 0, 0)
+	v6 = append(v6, make([]byte, 20)...)
+	wire.CalcChecksums(v6, 0)
+	got := x.one(v6, func(p *divertdrv.Packet) { p.Data = p.Data[:66] })
+	if got[5] != 26 || got[53] != 18 {
+		t.Errorf("lengths: IPv6 %d, UDP %d", got[5], got[53])
+	}
+	if _, transport := sums(got); transport != wire.SumGood {
+		t.Errorf("checksum is %v", transport)
+	}
+	first := datagram(1, 64)
+	first[6] = 0x20 // more fragments
+	wire.CalcChecksums(first, wire.NoUDP)
+	got = x.one(bytes.Clone(first), func(p *divertdrv.Packet) { _ = p.Resize(60) })
+	if got[3] != 60 || !bytes.Equal(got[20:60], first[20:60]) {
+		t.Errorf("left: %x", got)
+	}
+	if ip, _ := sums(got); ip != wire.SumGood {
+		t.Errorf("IP checksum is %v", ip)
+	}
+}
+
 // RFC 1624: a checksum that was wrong stays wrong by as much, so corruption is not laundered; SetDirty does not know of it.
 func TestEditKeepsWrongWrong(t *testing.T) {
 	x := newHost(t, simdrv.Config{})

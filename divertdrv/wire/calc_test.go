@@ -149,16 +149,25 @@ func spoil(b []byte, h *wire.Headers, ip, transport uint16) {
 	}
 }
 
-// An ICMP message of nothing but zeros has the checksum 0xffff, whatever stood in the field.
-func TestCalcChecksumsAllZeroICMP(t *testing.T) {
+// An ICMP message of nothing but zeros has the checksum 0xffff, whatever stood in the field and however it became so.
+func TestAllZeroICMP(t *testing.T) {
 	for _, old := range []uint16{0, 1, 0xffff} {
 		b := sized(false, wire.ICMP, 28)
 		h := parse(t, b)
+		zero := func(what string, store func()) {
+			t.Helper()
+			if store(); h.ICMP(b).Checksum() != 0xffff {
+				t.Errorf("%s over %#x: %#x", what, old, h.ICMP(b).Checksum())
+			}
+		}
 		clear(b[20:])
 		h.ICMP(b).SetChecksum(old)
-		if done, ok := wire.CalcChecksums(b, wire.NoIP); done != wire.ICMPSum || !ok || h.ICMP(b).Checksum() != 0xffff {
-			t.Errorf("over %#x: %#x", old, h.ICMP(b).Checksum())
-		}
+		zero("calculated", func() { wire.CalcChecksums(b, wire.NoIP) })
+		h.ICMP(b).SetChecksum(old)
+		zero("recomputed", func() { wire.Recompute(b, h, wire.AllSums, wire.Wrong{}) })
+		zero("edited to the same", func() { wire.SetEchoID(b, h, 0) })
+		wire.SetEchoID(b, h, old)
+		zero("edited", func() { wire.SetEchoID(b, h, 0) })
 	}
 }
 

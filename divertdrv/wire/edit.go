@@ -20,7 +20,7 @@ const (
 )
 
 // The functions below change one field and update the checksums that cover it by RFC 1624, in time that does not depend on the
-// length of the packet. A checksum that was wrong stays wrong by as much. A UDP checksum of 0 stays 0, which says that there
+// length of the packet (but for an ICMP checksum that becomes 0). A checksum that was wrong stays wrong by as much. A UDP checksum of 0 stays 0, which says that there
 // is none; one that becomes 0 is stored as 0xffff (RFC 768). Packets that an ICMP error quotes are left alone. h stays valid.
 
 // SetSrcAddr sets the source address. It is refused unless a is of the packet's IP version; IPv4 may be mapped into IPv6.
@@ -67,13 +67,11 @@ func (h *Headers) setIPv6Addr(b []byte, at int, a netip.Addr) Edited {
 
 // updatePseudo carries the change of an address into the transport checksum.
 func (h *Headers) updatePseudo(b []byte, by uint16) Edited {
-	switch {
-	case h.Transport == ICMP:
-		return EditDone
-	case h.Transport != NoTransport:
+	if h.Transport != NoTransport && h.Transport != ICMP {
 		h.updateTransport(b, by)
 		return EditDone
-	case hasNoPseudoHeader(h.Proto, h.Version):
+	}
+	if h.Transport == ICMP || hasNoPseudoHeader(h.Proto, h.Version) {
 		return EditDone
 	}
 	return EditSumElsewhere
@@ -101,7 +99,7 @@ func (h *Headers) setPort(b []byte, at uint32, port uint16) Edited {
 	if h.Transport != TCP && h.Transport != UDP {
 		return EditRefused
 	}
-	h.setTransportWord(b, at, port)
+	h.updateTransport(b, setWord(b[h.TransportOff+at:], port))
 	return EditDone
 }
 
@@ -114,16 +112,16 @@ func SetEchoID(b []byte, h *Headers, id uint16) Edited {
 	if _, ok := echoID(h.Transport, b[h.TransportOff:]); !ok {
 		return EditRefused
 	}
-	h.setTransportWord(b, 4, id)
+	h.updateTransport(b, setWord(b[h.TransportOff+4:], id))
 	return EditDone
 }
 
-// setTransportWord stores a word of the transport header, at bytes from its start, and what it does to the checksum.
-func (h *Headers) setTransportWord(b []byte, at uint32, v uint16) {
-	field, repl := b[h.TransportOff+at:], bits.ReverseBytes16(v)
-	by := fold32(uint32(^words.Uint16(field)) + uint32(repl))
+// setWord stores a word and returns what that does to a sum.
+func setWord(field []byte, v uint16) (by uint16) {
+	repl := bits.ReverseBytes16(v)
+	by = fold32(uint32(^words.Uint16(field)) + uint32(repl))
 	words.PutUint16(field, repl)
-	h.updateTransport(b, by)
+	return by
 }
 
 // updateTransport applies a change to the transport checksum.
@@ -131,15 +129,20 @@ func (h *Headers) updateTransport(b []byte, by uint16) {
 	field := b[h.TransportOff+uint32(sumOffsets[h.Transport]):]
 	old := words.Uint16(field)
 	sum := updated(old, by)
-	if h.Transport == UDP {
-		if old == 0 {
-			return
-		}
-		if sum == 0 {
-			sum = 0xffff
-		}
+	if h.Transport == UDP && old == 0 {
+		return
 	}
-	words.PutUint16(field, sum)
+	if words.PutUint16(field, sum); sum == 0 {
+		h.avoidZero(b, field)
+	}
+}
+
+// avoidZero replaces a checksum that was updated to 0 where the other zero of one's complement arithmetic is meant: in UDP, and
+// in an ICMP message of nothing but zeros, which no receiver would take with the checksum 0.
+func (h *Headers) avoidZero(b, field []byte) {
+	if h.Transport == UDP || h.Transport == ICMP && Sum(b[h.TransportOff:h.Len], 0) == 0 {
+		words.PutUint16(field, 0xffff)
+	}
 }
 
 // updated is RFC 1624 equation 3 in the byte order of words: by is the folded sum of the complement of the old data and the new.

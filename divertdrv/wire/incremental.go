@@ -1,7 +1,8 @@
 package wire
 
 // Update16 returns the checksum after the 16-bit word old of the data that it covers became new, all in host order (RFC 1624
-// equation 3). A checksum that was wrong stays wrong by as much. For UDP mind the 0: see SetSrcPort and its like.
+// equation 3). A checksum that was wrong stays wrong by as much. Mind the 0: in UDP it would say that there is no checksum, and of
+// data that became all zeros, which only ICMP allows, the checksum is 0xffff. SetSrcPort and its like take care of both.
 func Update16(sum, old, new uint16) uint16 {
 	return ^fold32(uint32(^sum) + uint32(^old) + uint32(new))
 }

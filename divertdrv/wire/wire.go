@@ -2,6 +2,7 @@
 // of a packet's flow, and the Internet checksum.
 //
 // A packet is a byte slice that starts with its IP header and belongs to the caller. Parse checks the bounds once; what it
-// then says is valid can be read without further checks. Nothing here allocates, blocks, or panics on any bytes; what is not
-// understood lowers what is known. The package imports std only and is public, since whoever embeds Weir reads headers too.
+// then says is valid can be read without further checks, and a view of what is absent is nil. Nothing here allocates, blocks,
+// or panics on any bytes; what is not understood lowers what is known. The package imports std only and is public, since
+// whoever embeds Weir reads headers too.
 package wire

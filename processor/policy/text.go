@@ -5,10 +5,16 @@ import (
 	"unicode/utf8"
 )
 
-// checkText finds what no policy contains: bytes that are not UTF-8, control characters, and tabs outside of comments, behind
-// which columns could not be told.
+// What the scanner cannot read in time in proportion to the file is bounded. TestScannerIsLinear searches for more of it.
+const (
+	emptyMax = 100 // empty lines in a row: for each at the end of a block of text it copies the block
+	angleMax = 32  // "<" in a row: at each it counts the rest of them
+)
+
+// checkText finds what no policy contains: bytes that are not UTF-8, control characters, tabs outside of comments, behind which
+// columns could not be told, and what only a file that means harm contains.
 func checkText(src []byte, p *problems) {
-	line := 1
+	line, empty := 1, 0
 	for rest := src; len(rest) > 0; line++ {
 		text := rest
 		if end := bytes.IndexByte(rest, '\n'); end >= 0 {
@@ -16,16 +22,28 @@ func checkText(src []byte, p *problems) {
 		} else {
 			rest = nil
 		}
+		if empty++; len(bytes.TrimSpace(text)) > 0 {
+			empty = 0
+		}
+		if empty == emptyMax+1 {
+			p.add(line, 1, "more than %d empty lines in a row; remove some", emptyMax)
+		}
 		checkLine(bytes.TrimSuffix(text, []byte("\r")), line, p)
 	}
 }
 
 // checkLine reports the first fault of a line.
 func checkLine(text []byte, line int, p *problems) {
-	comment := false
+	comment, angles := false, 0
 	for i, column := 0, 1; i < len(text); column++ {
 		r, n := utf8.DecodeRune(text[i:])
+		if angles++; r != '<' {
+			angles = 0
+		}
 		switch {
+		case angles > angleMax:
+			p.add(line, column, "more than %d \"<\" in a row; remove some", angleMax)
+			return
 		case r == utf8.RuneError && n == 1:
 			p.add(line, column, "byte %#02x is not UTF-8; save the file as UTF-8", text[i])
 			return

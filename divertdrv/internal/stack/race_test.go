@@ -27,17 +27,7 @@ func TestManyGoroutines(t *testing.T) {
 	}
 	const sides, each = 3, 3000
 	for side := range sides {
-		others.Go(func() {
-			for n := range each {
-				err := r.Enter(outbound(), packet(side*each+n))
-				for errors.Is(err, divertdrv.ErrNoRoom) {
-					err = r.Enter(outbound(), packet(side*each+n))
-				}
-				if err != nil {
-					t.Error(err)
-				}
-			}
-		})
+		others.Go(func() { r.enterAll(side*each, each) })
 	}
 	others.Go(func() {
 		for n := range 500 {
@@ -62,6 +52,19 @@ func TestManyGoroutines(t *testing.T) {
 	st := r.Stats()
 	mustBe(t, "entered", st.Entered, sides*each)
 	mustBe(t, "in all", st.Left+sum.DroppedTotal()+sum.Lost, st.Entered+sum.Completed)
+}
+
+// enterAll enters n packets from first on; what there is no room for while the Sink runs is tried again.
+func (r *rig) enterAll(first, n int) {
+	for i := range n {
+		err := r.Enter(outbound(), packet(first+i))
+		for errors.Is(err, divertdrv.ErrNoRoom) {
+			err = r.Enter(outbound(), packet(first+i))
+		}
+		if err != nil {
+			r.t.Error(err)
+		}
+	}
 }
 
 // comeAndGo opens and closes handles that nobody reads.

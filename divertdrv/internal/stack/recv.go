@@ -50,9 +50,6 @@ func (c *conn) fill(b *divertdrv.Batch) {
 		}
 		q.remove()
 	}
-	if q.n > 0 && c.waiting > 0 {
-		c.wake.Signal() // one packet wakes one reader; the rest is for the next
-	}
 }
 
 // deliver puts one packet into b; false: there is no room.

@@ -172,29 +172,35 @@ func TestTwoReadersOfOneSource(t *testing.T) {
 	}
 }
 
+// End is said while a Recv is at the source: what it brings still goes its way, and nobody below ends before.
 func TestEndWhileSourceWaits(t *testing.T) {
-	src := &list{n: 1, wait: make(chan struct{})}
+	src := &list{n: 2, wait: make(chan struct{})}
 	r := newRig(t, func(c *stack.Config) { c.Source = src })
-	h, low := r.open("true", 0, 0), r.open("true", -1, 0)
-	done := make(chan error)
-	go func() {
-		b := divertdrv.NewBatch(8, 1<<16)
-		err := h.Recv(b)
-		if err == nil {
-			r.complete(h, b, divertdrv.Pass)
-		}
-		done <- err
-	}()
-	src.wait <- struct{}{} // its Next is on
+	high, low := r.open("false", 1, 0), r.open("true", 0, 0)
+	pulls := r.blocked(high)
 	r.End()
-	<-done
-	for h.Recv(divertdrv.NewBatch(8, 1<<16)) == nil {
-		t.Error("a packet after the only one")
+	waits := r.blocked(low)
+	src.wait <- struct{}{}
+	wantErr(t, pulls, divertdrv.ErrShutdown)
+	wantErr(t, waits, nil)
+	r.ended(low, divertdrv.ErrShutdown)
+	r.hasLeft(1)
+}
+
+// What the Sink sends at the end of the source keeps its order: behind a packet that waits, none goes into the batch.
+func TestBatchIsFilledInOrder(t *testing.T) {
+	r := newRig(t, withSource(2, true))
+	h := r.open("udp", 0, 0)
+	r.sink = func(_ *divertdrv.Address, data []byte) error {
+		if number(data) != 1 {
+			return nil
+		}
+		return errors.Join(r.Enter(outbound(), packetOf(10, 200)), r.Enter(outbound(), packet(12)))
 	}
-	close(src.wait)
-	if b := divertdrv.NewBatch(8, 1<<16); low.Recv(b) == nil {
-		r.complete(low, b, divertdrv.Pass)
+	b := divertdrv.NewBatch(8, 100)
+	if err := h.Recv(b); err != nil || !slices.Equal(numbers(b), []int{2}) {
+		t.Fatal(err, numbers(b))
 	}
-	st := r.Stats()
-	mustBe(t, "left", st.Left, st.Entered)
+	r.complete(h, b, divertdrv.Pass)
+	r.pass(h, 10, 12)
 }

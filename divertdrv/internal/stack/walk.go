@@ -73,7 +73,7 @@ func (c *conn) enqueue(a *divertdrv.Address, data []byte, kept bool) bool {
 		return false
 	case queued:
 		if c.waiting > 0 {
-			c.wake.Signal()
+			c.wake.Signal() // one packet, one reader: none sleeps while more packets wait than readers are on their way
 		}
 	}
 	return true
