@@ -38,8 +38,8 @@ func newFlowTable(flows int, o *order) *flowTable {
 
 // find returns the packet's flow; nil if it cannot be decoded.
 func (t *flowTable) find(data []byte, h *divertdrv.Headers) *Flow {
-	key, _, ok := h.Flow(data)
-	if !ok {
+	var key wire.FlowKey
+	if _, ok := h.ReadFlow(data, &key); !ok {
 		return nil
 	}
 	i, known := t.byKey[key]
