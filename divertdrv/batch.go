@@ -1,6 +1,7 @@
 package divertdrv
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -93,7 +94,10 @@ func (b *Batch) Hold(i int, deadline time.Duration, byDefault Mark) (*Held, erro
 	}
 	hd, err := b.owner.hold(b, i, deadline, byDefault)
 	if err != nil {
-		s.mark, s.why = byDefault, reason.HoldFull
+		s.mark, s.why = byDefault&Pass, reason.HoldFull
+		if errors.Is(err, ErrClosed) {
+			s.why = reason.Abandoned
+		}
 		return nil, err
 	}
 	s.mark = held

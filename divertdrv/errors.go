@@ -3,6 +3,8 @@ package divertdrv
 import (
 	"errors"
 	"fmt"
+
+	"github.com/weirnet/weir/divertdrv/reason"
 )
 
 // The causes that an OpError wraps; test them with errors.Is.
@@ -51,6 +53,24 @@ func (h *Handle) opError(op string, err error) error {
 		return err
 	}
 	return &OpError{Op: op, Driver: h.driver, Layer: h.layer, Err: err}
+}
+
+// CauseOf says in Stats what err, from a driver that was to put a packet back, says to a caller.
+func CauseOf(err error) Cause {
+	switch {
+	case errors.Is(err, ErrClosed):
+		return reason.Abandoned
+	case errors.Is(err, ErrShutdown):
+		return reason.Shutdown
+	case errors.Is(err, ErrMalformed):
+		return reason.Malformed
+	case errors.Is(err, ErrTooBig):
+		return reason.TooBig
+	case errors.Is(err, ErrHopLimit):
+		return reason.HopLimit
+	default:
+		return reason.SendFailed
+	}
 }
 
 // Misuse is what the package panics with when a batch or packet is used out of turn. Going on would lose packets in silence, so

@@ -38,7 +38,7 @@ func (hd *Held) Release(m Mark, why Cause) error {
 	}
 	err := hd.h.conn.Release(hd.token, m, &hd.Packet)
 	if m == Pass && err != nil {
-		m, why = Drop, reason.SendFailed
+		m, why = Drop, CauseOf(err)
 	}
 	if after := hd.h.unhold(hd, m, why); after != nil {
 		after()

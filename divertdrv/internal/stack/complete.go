@@ -1,11 +1,8 @@
 package stack
 
 import (
-	"errors"
-
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/addr"
-	"github.com/weirnet/weir/divertdrv/reason"
 )
 
 // Complete lets the packets of b that pass walk on below c, in their order. Those that cannot fail with a cause each.
@@ -23,7 +20,7 @@ func (c *conn) Complete(b *divertdrv.Batch) error {
 			continue
 		}
 		if err := c.putBack(b.Token(i), packets[i].Addr, packets[i].Data); err != nil {
-			b.Fail(i, causeOf(err))
+			b.Fail(i, divertdrv.CauseOf(err))
 		}
 	}
 	if c.closed {
@@ -63,20 +60,4 @@ func (c *conn) putBack(token uint64, a *divertdrv.Address, data []byte) error {
 		a.SetIPv6(data[0]>>4 == 6) // WinDivert goes by the packet too: it may have been changed
 	}
 	return c.stack.walk(c.layer, c.rank, a, data, token&tokenKept != 0)
-}
-
-// causeOf says in Stats what err says to a caller.
-func causeOf(err error) divertdrv.Cause {
-	switch {
-	case errors.Is(err, divertdrv.ErrClosed):
-		return reason.Abandoned
-	case errors.Is(err, divertdrv.ErrShutdown):
-		return reason.Shutdown
-	case errors.Is(err, divertdrv.ErrMalformed):
-		return reason.Malformed
-	case errors.Is(err, divertdrv.ErrTooBig):
-		return reason.TooBig
-	default:
-		return reason.SendFailed
-	}
 }

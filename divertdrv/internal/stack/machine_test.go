@@ -196,7 +196,7 @@ func (m *machine) completeOne(t *rapid.T, h *modelHandle, i int) {
 	for i, n := range x.numbers {
 		if !x.held[i] {
 			h.stats.InBatch--
-			m.judge(h, n, marks[i], reason.Filter, false)
+			m.judge(h, n, marks[i], reason.Filter)
 		}
 	}
 }

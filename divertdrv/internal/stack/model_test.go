@@ -161,8 +161,8 @@ func (m *model) reachable(h *modelHandle) bool {
 	return false
 }
 
-// judge books a packet's mark; late: it was held. In a batch the driver names the cause of a failure, a held one has one name.
-func (m *model) judge(h *modelHandle, n int, mark divertdrv.Mark, why divertdrv.Cause, late bool) {
+// judge books a packet's mark, of a batch or held.
+func (m *model) judge(h *modelHandle, n int, mark divertdrv.Mark, why divertdrv.Cause) {
 	fail := reason.Cause(0)
 	switch {
 	case mark != divertdrv.Pass:
@@ -178,9 +178,6 @@ func (m *model) judge(h *modelHandle, n int, mark divertdrv.Mark, why divertdrv.
 	}
 	if fail != 0 {
 		mark, why = divertdrv.Drop, fail
-		if late {
-			why = reason.SendFailed
-		}
 	}
 	if mark == divertdrv.Pass {
 		h.stats.Passed++
@@ -193,7 +190,7 @@ func (m *model) release(x *modelHeld, mark divertdrv.Mark, why divertdrv.Cause) 
 	h := x.owner
 	h.held = slices.DeleteFunc(h.held, func(o *modelHeld) bool { return o == x })
 	h.stats.Held--
-	m.judge(h, x.n, mark, why, true)
+	m.judge(h, x.n, mark, why)
 }
 
 // advance moves the time and lets deadlines pass, each at its own time.

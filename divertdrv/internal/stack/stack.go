@@ -53,7 +53,7 @@ type Config struct {
 	Caps  divertdrv.Caps
 }
 
-// The layers where packets walk, and one more for those that came with any other: nothing is opened there.
+// How many layers packets walk: network and forward.
 const walked = int(addr.NetworkForward) + 1
 
 // Stack is one engine. Make it with New.
