@@ -9,18 +9,17 @@ func (b *builder) block(least int, none *node) (*node, error) {
 	if t == nil || t.Position.Column < least {
 		return none, nil
 	}
+	if t.Type != token.SequenceEntryType && !b.atKey() {
+		return b.inline()
+	}
 	if err := b.descend(t); err != nil {
 		return nil, err
 	}
 	defer b.ascend()
-	switch {
-	case t.Type == token.SequenceEntryType:
+	if t.Type == token.SequenceEntryType {
 		return b.blockSequence()
-	case b.atKey():
-		return b.blockMapping()
-	default:
-		return b.inline()
 	}
+	return b.blockMapping()
 }
 
 // atKey says whether a key of a block mapping is next: a scalar with ":" behind it on its line. A text that begins with [ or {

@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // driver reads where packets come from. Options that belong to another backend would do nothing, so they are errors.
 func (c *compiler) driver(s *placed[driverSpec]) Driver {
 	if s.node == nil {
@@ -12,11 +14,11 @@ func (c *compiler) driver(s *placed[driverSpec]) Driver {
 	for _, p := range s.V.Local.V {
 		d.Local = append(d.Local, p.Prefix)
 	}
-	c.belongs(d.Backend, "pcap", "read", s.V.Read.node)
-	c.belongs(d.Backend, "pcap", "write", s.V.Write.node)
-	c.belongs(d.Backend, "pcap", "local", s.V.Local.node)
-	c.belongs(d.Backend, "sim", "packets", s.V.Packets.node)
-	c.belongs(d.Backend, "sim", "seed", s.V.Seed.node)
+	c.belongs(d.Backend, "read", s.V.Read.node, "pcap")
+	c.belongs(d.Backend, "write", s.V.Write.node, "pcap", "sim")
+	c.belongs(d.Backend, "local", s.V.Local.node, "pcap")
+	c.belongs(d.Backend, "packets", s.V.Packets.node, "sim")
+	c.belongs(d.Backend, "seed", s.V.Seed.node, "sim")
 	if d.Backend == "sim" && s.V.Packets.node == nil {
 		d.Packets = PacketsDefault
 	}
@@ -26,8 +28,8 @@ func (c *compiler) driver(s *placed[driverSpec]) Driver {
 	return d
 }
 
-func (c *compiler) belongs(backend, owner, key string, n *node) {
-	if n != nil && backend != "" && backend != owner {
-		c.at(n, "%q is an option of backend %s; remove it, or change the backend", key, owner)
+func (c *compiler) belongs(backend, key string, n *node, owners ...string) {
+	if n != nil && backend != "" && !slices.Contains(owners, backend) {
+		c.at(n, "%q is an option of backend %s; remove it, or change the backend", key, oneOf(owners))
 	}
 }

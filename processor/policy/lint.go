@@ -115,7 +115,10 @@ func (f *File) lintUnused() (all []Lint) {
 	}
 	for _, c := range f.Callouts {
 		if !callouts[c.Name()] {
-			all = append(all, Lint{c.Line, c.Column, "", fmt.Sprintf("callout %q is named by no filter", c.Name()), "remove it, or name it in a filter with action: callout"})
+			all = append(all, Lint{
+				c.Line, c.Column, "", fmt.Sprintf("callout %q is named by no filter", c.Name()),
+				"remove it, or name it in a filter with action: callout",
+			})
 		}
 	}
 	return all

@@ -46,7 +46,7 @@ func nearest(word string, known []string) string {
 		if len(k) > wordMax {
 			continue
 		}
-		if n := typos([]rune(strings.ToLower(word)), []rune(strings.ToLower(k))); n < bestAt || n == bestAt && best == "" {
+		if n := typos([]rune(strings.ToLower(word)), []rune(strings.ToLower(k))); n < bestAt {
 			best, bestAt = k, n
 		}
 	}

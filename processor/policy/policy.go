@@ -22,8 +22,8 @@ const (
 )
 
 // Factory makes a callout of one type for the name that the policy gives it. decode fills a struct from the callout's config, by
-// tags as encoding packages have them: `yaml:"ttl"`, `yaml:"to,required"`, `min:"1" max:"255"`, `oneof:"a b"`. When it fails it has reported where, and the factory just returns its error;
-// any other error is reported at the config.
+// tags as encoding packages have them: `yaml:"ttl"`, `yaml:"to,required"`, `min:"1" max:"255"`, `oneof:"a b"`.
+// When it fails it has reported where, and the factory just returns its error; any other error is reported at the config.
 type Factory = func(name string, decode func(into any) error) (processor.Callout, error)
 
 // Options of Parse and Load. The zero value knows no callouts.
@@ -49,7 +49,7 @@ type File struct {
 type Driver struct {
 	Backend string         // auto, windivert, nfqueue, sim or pcap; empty: the file does not say
 	Read    string         // pcap: the capture to read
-	Write   string         // pcap: the capture to write what was passed and injected to
+	Write   string         // pcap and sim: the pcapng file for what passes and is injected
 	Local   []netip.Prefix // pcap: addresses of the local host, which tell outbound packets from inbound ones
 	Packets int            // sim: packets of generated traffic; 0: without end
 	Seed    uint64         // sim: of the generated traffic

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// What the scanner cannot read in time in proportion to the file is bounded. TestScannerIsLinear searches for more of it.
+// What the scanner does not read in time in proportion to its length is bounded. Of all else random search found nothing.
 const (
 	emptyMax = 100 // empty lines in a row: for each at the end of a block of text it copies the block
 	angleMax = 32  // "<" in a row: at each it counts the rest of them

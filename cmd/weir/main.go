@@ -1,0 +1,18 @@
+// Command weir diverts packets, classifies them by a policy, and puts them back.
+//
+//	weir run POLICY | 'FILTER'   divert, classify, put back
+//	weir check POLICY            say what is wrong with a policy
+//	weir filter …                try, check and look up filters
+//	weir version                 say what this program is
+//
+// Results go to standard output, logs and progress to standard error. Exit status: 0 done, 1 failed, 2 wrong usage or policy.
+package main
+
+import (
+	"context"
+	"os"
+)
+
+func main() {
+	os.Exit(execute(context.Background(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}

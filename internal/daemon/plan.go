@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirnet/weir/processor"
+	"github.com/weirnet/weir/processor/policy"
+)
+
+// The backends that a plan can name.
+const (
+	Auto      = "auto" // the platform's own
+	WinDivert = "windivert"
+	NFQueue   = "nfqueue"
+	Sim       = "sim"
+	Pcap      = "pcap"
+)
+
+// Backends returns every word that a plan may name a driver by.
+func Backends() []string { return []string{Auto, WinDivert, NFQueue, Sim, Pcap} }
+
+// Drivers returns the backends that are linked into this program.
+func Drivers() []string { return []string{Sim, Pcap} }
+
+// Driver says where packets come from and go to.
+type Driver struct {
+	Backend string
+
+	// With Pcap: the capture to read; "-" is Stdin.
+	In    string
+	Stdin io.Reader
+	Local []netip.Prefix // addresses of the host that captured; empty: the first to speak
+
+	Out string // pcapng file of what leaves; empty: none
+
+	// With Sim: what traffic is made. Packets 0: without end.
+	Seed    uint64
+	Packets int
+}
+
+// Plan is what to run. It is not changed once it is opened.
+type Plan struct {
+	Driver  Driver
+	Handles []policy.Handle
+	Policy  *processor.Policy // nil: permit all
+
+	Count   uint64        // packets to receive, over all handles; 0: all
+	Timeout time.Duration // 0: none
+}
+
+// ErrNotYet: the driver is not part of this version.
+var ErrNotYet = errors.New("this version does not have it yet")
+
+// CheckBackend says whether a backend can be opened by this program.
+func CheckBackend(name string) error {
+	switch {
+	case slices.Contains(Drivers(), name):
+		return nil
+	case slices.Contains(Backends(), name):
+		return fmt.Errorf("driver %s: %w; there are %s: name a capture with -r, or take --driver sim",
+			name, ErrNotYet, strings.Join(Drivers(), " and "))
+	}
+	return fmt.Errorf("unknown driver %q: want one of %s", name, strings.Join(Backends(), ", "))
+}
