@@ -26,7 +26,7 @@ type callout struct {
 	classify func(c *Classification) Verdict
 }
 
-func (c *callout) Name() string                       { return c.name }
+func (c *callout) Name() string                        { return c.name }
 func (c *callout) Classify(cl *Classification) Verdict { return c.classify(cl) }
 
 // bench is a processor over a simulated host, and what left it.
