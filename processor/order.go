@@ -3,7 +3,6 @@ package processor
 import (
 	"context"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -50,10 +49,10 @@ type job struct {
 
 type jobList struct{ head, tail *job }
 
-func newOrder(depth int) *order {
+func newOrder(depth, queues int) *order {
 	o := &order{seed: rand.Uint64()}
 	o.room.Store(int64(depth))
-	for i := range min(runtime.GOMAXPROCS(0), dpc.MaxQueues) {
+	for i := range min(queues, dpc.MaxQueues) {
 		q := &flowQueue{order: o}
 		q.dpc = dpc.New(func(_, _ any) { q.drain() })
 		// Ordinary importance would leave a DPC of another processor's queue until the next tick.
@@ -90,14 +89,21 @@ func (o *order) reserve() bool {
 	return true
 }
 
-// submit puts a job, for which room was reserved and pending counted, at the end of its flow's list.
-func (o *order) submit(j *job) {
-	q := j.flow.queue
-	q.mu.Lock()
-	j.flow.jobs.push(j)
-	q.makeReady(j.flow)
-	q.mu.Unlock()
-	o.pool.Queue(q.dpc, nil, nil)
+// submit puts jobs, for each of which room was reserved and pending counted, at the ends of their flows' lists. No DPC runs
+// before all are there, so what runs first does not depend on timing.
+func (o *order) submit(jobs []*job) {
+	for _, j := range jobs {
+		q := j.flow.queue
+		q.mu.Lock()
+		j.flow.jobs.push(j)
+		q.makeReady(j.flow)
+		q.mu.Unlock()
+	}
+	for _, q := range o.queues {
+		if q.waits() {
+			o.pool.Queue(q.dpc, nil, nil)
+		}
+	}
 }
 
 // release lets the list of f go on behind a held packet. The flag is set under the lock: once the job is taken off the list the
@@ -162,16 +168,13 @@ func (o *order) settle(ctx context.Context) error {
 	}
 }
 
-func (o *order) quiet() bool {
-	for _, q := range o.queues {
-		q.mu.Lock()
-		busy := len(q.ready) > 0
-		q.mu.Unlock()
-		if busy {
-			return false
-		}
-	}
-	return true
+func (o *order) quiet() bool { return !slices.ContainsFunc(o.queues, (*flowQueue).waits) }
+
+// waits says that a flow is ready.
+func (q *flowQueue) waits() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.ready) > 0
 }
 
 func (o *order) close(deadline time.Duration) error {

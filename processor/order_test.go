@@ -34,7 +34,7 @@ func TestJobsOfAFlowRunInOrder(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	o := newOrder(flows * jobs)
+	o := newOrder(flows*jobs, 4)
 	if err := o.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestJobsOfAFlowRunInOrder(t *testing.T) {
 				s.done.Add(1)
 			}
 		}
-		o.submit(j)
+		o.submit([]*job{j})
 		s.made++
 		made++
 		if rng.IntN(5) == 0 {
@@ -110,7 +110,7 @@ func TestJobsOfAFlowRunInOrder(t *testing.T) {
 }
 
 func TestReserveIsBounded(t *testing.T) {
-	o := newOrder(2)
+	o := newOrder(2, 1)
 	if !o.reserve() || !o.reserve() || o.reserve() || o.reserve() {
 		t.Fatal("want exactly two")
 	}
@@ -121,7 +121,7 @@ func TestReserveIsBounded(t *testing.T) {
 
 // The clock evicts what was not used lately, and never a flow that packets wait in.
 func TestFlowTableEvicts(t *testing.T) {
-	o := newOrder(4)
+	o := newOrder(4, 1)
 	table := newFlowTable(4, o)
 	packet := func(n int) *Flow {
 		ip := make([]byte, 40)

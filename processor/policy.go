@@ -38,6 +38,10 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 	if len(filters) > FiltersMax {
 		return nil, fmt.Errorf("%d filters, at most %d", len(filters), FiltersMax)
 	}
+	known := make(map[string]bool, len(ordered))
+	for _, s := range ordered {
+		known[s.Name] = true
+	}
 	p := &Policy{filters: make([]boundFilter, len(filters))}
 	seen := make(map[string]bool, len(filters))
 	for i, f := range filters {
@@ -50,7 +54,7 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 			errs = append(errs, fmt.Errorf("filter %q: the name is taken", f.Name))
 		}
 		seen[f.Name] = true
-		if !slices.ContainsFunc(ordered, func(s Sublayer) bool { return s.Name == f.Sublayer }) {
+		if !known[f.Sublayer] {
 			errs = append(errs, fmt.Errorf("filter %q: no sublayer %q", f.Name, f.Sublayer))
 		}
 	}
@@ -65,15 +69,17 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 func orderSublayers(sublayers []Sublayer) ([]Sublayer, error) {
 	ordered := slices.Clone(sublayers)
 	var errs []error
-	for i, s := range sublayers {
+	seen := make(map[string]bool, len(sublayers))
+	for _, s := range sublayers {
 		if s.Name == "" {
 			errs = append(errs, errors.New("a sublayer has no name"))
 		}
-		if slices.ContainsFunc(sublayers[:i], func(o Sublayer) bool { return o.Name == s.Name }) {
+		if seen[s.Name] {
 			errs = append(errs, fmt.Errorf("sublayer %q: the name is taken", s.Name))
 		}
+		seen[s.Name] = true
 	}
-	if !slices.ContainsFunc(sublayers, func(s Sublayer) bool { return s.Name == DefaultSublayer }) {
+	if !seen[DefaultSublayer] {
 		ordered = append(ordered, Sublayer{Name: DefaultSublayer})
 	}
 	slices.SortStableFunc(ordered, func(a, b Sublayer) int { return cmp.Compare(b.Weight, a.Weight) })

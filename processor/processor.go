@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -59,7 +60,11 @@ func New(cfg Config) (*Processor, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("processor.New: %w", err)
 	}
-	o := newOrder(cfg.Jobs)
+	queues := runtime.GOMAXPROCS(0)
+	if cfg.Settle {
+		queues = 1 // or what two flows defer would go out in any order
+	}
+	o := newOrder(cfg.Jobs, queues)
 	p := &Processor{handles: cfg.Handles, order: o, settles: cfg.Settle, drain: cfg.Drain, ctx: context.Background()}
 	p.policy.Store(cfg.Policy)
 	for _, h := range cfg.Handles {

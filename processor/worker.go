@@ -92,10 +92,8 @@ func (w *worker) submit() {
 	if len(w.jobs) == 0 {
 		return
 	}
-	for i, j := range w.jobs {
-		w.p.order.submit(j)
-		w.jobs[i] = nil
-	}
+	w.p.order.submit(w.jobs)
+	clear(w.jobs)
 	w.jobs = w.jobs[:0]
 	if w.p.settles {
 		_ = w.p.order.settle(w.p.ctx)
