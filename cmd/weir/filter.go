@@ -18,7 +18,7 @@ text stands on the command line, in policies and in programs that embed Weir.
   tcp.DstPort == 443 and outbound          TCP to port 443, from this host
   ip.SrcAddr >= 10.0.0.0 and ip.SrcAddr <= 10.255.255.255
   (udp.DstPort == 53 or udp.SrcPort == 53) and not loopback
-  tcp.PayloadLength > 0 ? tcp.Payload[0] == 0x16 : false
+  (tcp.PayloadLength > 0 ? tcp.Payload[0] == 0x16 : false)
 
 A comparison of a field that the packet does not have is false. Fields without a comparison mean "is not 0".`,
 		Example: `  weir filter fields                                # which fields are there?

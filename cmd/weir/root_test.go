@@ -77,6 +77,7 @@ func TestWrongUsage(t *testing.T) {
 		"negative time":        {"run true --timeout -3s", "want a time of 0 or more"},
 		"bad level":            {"run true --log-level loud", "want one of debug, info, warn, error"},
 		"bad format":           {"run true --log-format xml", "want one of console, json"},
+		"read is write":        {"run true -r " + captures + "nano.pcap -w " + captures + "nano.pcap", "write to another file"},
 		"bad layer":            {"filter compile --layer link tcp", `unknown layer "link"`},
 		"nothing to evaluate":  {"filter eval tcp", "nothing to evaluate"},
 		"batch and filter":     {"filter eval --batch tcp", "unknown command"},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/internal/daemon"
 	"github.com/weirnet/weir/processor/policy"
 )
@@ -94,7 +95,10 @@ func (f *runFlags) run(cmd *cobra.Command, plan daemon.Plan) error {
 		return wrong(err)
 	}
 	session, err := daemon.Open(plan, log)
-	if err != nil {
+	switch {
+	case errors.Is(err, divertdrv.ErrInvalid):
+		return wrong(err)
+	case err != nil:
 		return err
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)

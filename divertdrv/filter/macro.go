@@ -17,6 +17,13 @@ type macroInfo struct {
 	doc    string
 }
 
+// Where in macros the names begin that a kind of field is compared with.
+const (
+	protocolMacros = 2
+	layerMacros    = 6
+	eventMacros    = 11
+)
+
 // macros is the table of all macros. CLOSE has two values, by layer.
 var macros = [...]macroInfo{
 	{"TRUE", 1, onAll, "true"},
@@ -55,6 +62,25 @@ func findMacro(name string, l addr.Layer) (value uint8, layers layerSet) {
 	return value, layers
 }
 
+// macroFor returns the macro that a value of the field is written as at a layer, "" for none.
+func macroFor(id fieldID, v number, l addr.Layer) string {
+	var names []macroInfo
+	switch id {
+	case fProtocol, fIPProtocol, fIPv6NextHdr:
+		names = macros[protocolMacros:layerMacros]
+	case fLayer:
+		names = macros[layerMacros:eventMacros]
+	case fEvent:
+		names = macros[eventMacros:]
+	}
+	for i := range names {
+		if m := &names[i]; m.layers.has(l) && v == unsigned(uint64(m.value)) {
+			return m.name
+		}
+	}
+	return ""
+}
+
 // Macros returns the macros that have a value at the layer, in WinDivert's order.
 func Macros(l addr.Layer) []Macro {
 	var list []Macro
@@ -85,7 +111,7 @@ func Fields(l addr.Layer) []Field {
 		}
 		list = append(list, Field{
 			Name: f.name, Doc: f.doc, Layers: f.layers.list(), Indexable: id.size() != 0,
-			Min: formatValue(id, f.values.lo), Max: formatValue(id, f.values.hi),
+			Min: formatValue(id, f.values.lo), Max: formatValue(id, id.largest()),
 		})
 	}
 	return list
