@@ -108,11 +108,12 @@ func (d *Driver) openOut(o Options) (err error) {
 // Name returns "pcap".
 func (d *Driver) Name() string { return Name }
 
-// Open opens a handle; it is called by divertdrv.Open. The layer must be network: a capture says nothing of what was forwarded.
+// Open opens a handle; it is called by divertdrv.Open. The layer must be network or reflect: a capture says nothing of what was
+// forwarded.
 // Fragments arrive as they were captured, whether the handle has the Fragments flag or not.
 func (d *Driver) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
-	if l != divertdrv.Network {
-		return nil, fmt.Errorf("%w: layer %v; a capture has the layer network only", divertdrv.ErrUnsupported, l)
+	if l != divertdrv.Network && l != divertdrv.LayerReflect {
+		return nil, fmt.Errorf("%w: layer %v; a capture has the layers network and reflect only", divertdrv.ErrUnsupported, l)
 	}
 	c, err := d.engine.Open(f, l, o)
 	if err != nil {

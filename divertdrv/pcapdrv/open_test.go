@@ -61,7 +61,7 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestOpenHandleRefuses(t *testing.T) {
 	d := open(t, pcapdrv.Options{Reader: bytes.NewReader(mixed())})
-	for l := divertdrv.NetworkForward; l <= divertdrv.LayerReflect; l++ {
+	for l := divertdrv.NetworkForward; l < divertdrv.LayerReflect; l++ {
 		var flags divertdrv.Flags
 		if l > divertdrv.NetworkForward {
 			flags = divertdrv.Sniff | divertdrv.RecvOnly

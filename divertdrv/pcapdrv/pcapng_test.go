@@ -145,9 +145,6 @@ func exactTime(ticks uint64, resolution byte, offset int64) int64 {
 	unit := base.Exp(base, big.NewInt(int64(resolution&0x7f)), nil)
 	ns := new(big.Int).SetUint64(ticks)
 	ns.Mul(ns, big.NewInt(1e9)).Quo(ns, unit)
-	if !ns.IsInt64() {
-		ns.SetInt64(math.MaxInt64)
-	}
 	sum := new(big.Int).Mul(big.NewInt(offset), big.NewInt(1e9))
 	switch sum.Add(sum, ns); {
 	case sum.IsInt64():

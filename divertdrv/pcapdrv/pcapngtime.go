@@ -25,10 +25,7 @@ func nanoseconds(ticks uint64, resolution uint8, offset int64) int64 {
 	case e-9 <= 19:
 		lo = ticks / powerOf10(e-9)
 	}
-	if hi != 0 || lo > math.MaxInt64 {
-		lo = math.MaxInt64
-	}
-	return addSeconds(int64(lo), offset)
+	return addSeconds(hi, lo, offset)
 }
 
 // powerOf10 is exact up to 19.
@@ -40,13 +37,28 @@ func powerOf10(e uint) uint64 {
 	return p
 }
 
-// addSeconds adds without overflow; ns is not negative.
-func addSeconds(ns, seconds int64) int64 {
-	switch {
-	case seconds > (math.MaxInt64-ns)/second:
-		return math.MaxInt64
-	case seconds < math.MinInt64/second:
-		return math.MinInt64
+// addSeconds adds to the 128 bits of hi and lo, which are less than 2^95, and only then looks what fits.
+func addSeconds(hi, lo uint64, seconds int64) int64 {
+	size := uint64(seconds)
+	if seconds < 0 {
+		size = -size
 	}
-	return ns + seconds*second
+	offHi, offLo := bits.Mul64(size, second)
+	var carry uint64
+	if seconds >= 0 {
+		lo, carry = bits.Add64(lo, offLo, 0)
+		hi, _ = bits.Add64(hi, offHi, carry)
+	} else {
+		lo, carry = bits.Sub64(lo, offLo, 0)
+		hi, _ = bits.Sub64(hi, offHi, carry)
+	}
+	sign := uint64(int64(lo) >> 63) // what hi is if lo alone says it all
+	switch {
+	case hi == sign:
+		return int64(lo)
+	case int64(hi) < 0:
+		return math.MinInt64
+	default:
+		return math.MaxInt64
+	}
 }
