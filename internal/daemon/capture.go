@@ -54,10 +54,14 @@ func (c *captured) progress() Progress {
 	return Progress{Done: done, Total: total, Bytes: true}
 }
 
+// interrupt ends a wait for input: of standard input by the pipe in front of it, of a named pipe by the driver.
 func (c *captured) interrupt() {
-	if c.pipe != nil {
+	switch {
+	case c.pipe != nil:
 		c.interrupted.Store(true)
 		_ = c.pipe.Close()
+	case c.Driver != nil:
+		c.Stop()
 	}
 }
 
