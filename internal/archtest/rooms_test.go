@@ -43,6 +43,14 @@ var rooms = []room{
 	{dir: "divertdrv/addr", why: "a leaf: 80 bytes with a layout that kernels know"},
 	{dir: "divertdrv/reason", why: "a leaf: one vocabulary for every room, so it belongs to none"},
 	{
+		dir: "divertdrv/frag", may: []string{"divertdrv/wire"},
+		why: "it cuts and joins bytes; drivers and injection share it, so it knows neither (docs/adr/0004)",
+	},
+	{
+		dir: "divertdrv/internal/flows", may: []string{"divertdrv/wire", "divertdrv/addr"},
+		why: "it tells flows from packets, for drivers whose platform does not; it knows no handle",
+	},
+	{
 		dir: "divertdrv/filter", may: []string{"divertdrv/wire", "divertdrv/addr"},
 		why: "a filter is text and a program over headers and an address; it knows no handle, so tools can use it alone",
 	},
@@ -51,7 +59,7 @@ var rooms = []room{
 		why: "the seam knows no driver: drivers are given to it, or register themselves",
 	},
 	{
-		dir: "divertdrv/internal/stack", may: seam,
+		dir: "divertdrv/internal/stack", may: join(seam, "divertdrv/frag"),
 		why: "the in-memory stack of priorities and queues under the drivers that have no kernel",
 	},
 	{dir: "divertdrv/proc", may: seam, modules: []string{xsys}, why: "drivers ask it who owns a flow; it asks no driver"},
@@ -59,13 +67,16 @@ var rooms = []room{
 		dir: "divertdrv/drvtest", may: seam, modules: []string{rapid, goleak},
 		why: "one suite for every driver: it sees them through the seam only",
 	},
-	{dir: "divertdrv/simdrv", may: join(seam, "divertdrv/internal/stack"), why: "a driver stands below injection and processing"},
 	{
-		dir: "divertdrv/pcapdrv", may: join(seam, "divertdrv/internal/stack"), modules: []string{gopacket},
+		dir: "divertdrv/simdrv", may: join(seam, "divertdrv/frag", "divertdrv/internal/flows", "divertdrv/internal/stack"),
+		why: "a driver stands below injection and processing",
+	},
+	{
+		dir: "divertdrv/pcapdrv", may: join(seam, "divertdrv/internal/flows", "divertdrv/internal/stack"), modules: []string{gopacket},
 		why: "a driver stands below injection and processing; capture files are read and written here only",
 	},
 	{
-		dir: "divertdrv/nfqdrv/...", may: join(seam, "divertdrv/proc"), modules: []string{xsys, ebpf},
+		dir: "divertdrv/nfqdrv/...", may: join(seam, "divertdrv/frag", "divertdrv/internal/flows", "divertdrv/proc"), modules: []string{xsys, ebpf},
 		why: "a driver stands below injection and processing",
 	},
 	{
@@ -79,9 +90,8 @@ var rooms = []room{
 
 	{dir: "inject/dpc", why: "a leaf: deferred calls know nothing of packets"},
 	{dir: "inject/craft", may: seam, why: "it builds bytes; who sends them is not its business"},
-	{dir: "inject/frag", may: seam, why: "it cuts and joins bytes; who sends them is not its business"},
 	{
-		dir: "inject", may: join(seam, "inject/craft", "inject/dpc", "inject/frag"),
+		dir: "inject", may: join(seam, "divertdrv/frag", "inject/craft", "inject/dpc"),
 		why: "it knows packets and handles, not policies",
 	},
 
