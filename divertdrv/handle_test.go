@@ -31,7 +31,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"flow without sniff", divertdrv.LayerFlow, divertdrv.Options{Flags: divertdrv.RecvOnly}, divertdrv.ErrInvalid},
 		{"socket without recv only", divertdrv.LayerSocket, divertdrv.Options{Flags: divertdrv.Sniff}, divertdrv.ErrInvalid},
 		{"reflect without both", divertdrv.LayerReflect, divertdrv.Options{}, divertdrv.ErrInvalid},
-		{"no such layer here", divertdrv.LayerFlow, divertdrv.Options{Flags: divertdrv.Sniff | divertdrv.RecvOnly}, divertdrv.ErrUnsupported},
+		{"flow", divertdrv.LayerFlow, divertdrv.Options{Flags: divertdrv.Sniff | divertdrv.RecvOnly}, nil},
 	} {
 		c.o.Driver = sim
 		h, err := divertdrv.Open("true", c.layer, &c.o)
@@ -196,6 +196,7 @@ func TestCompleteCountsFailures(t *testing.T) {
 	if err := b.Packets()[1].Resize(101); err != nil {
 		t.Fatal(err)
 	}
+	b.Packets()[1].Edit()[6] = 0x40 // DF
 	x.passAll(b)
 	st := x.stats()
 	mustBe(t, "too big", st.Dropped[reason.TooBig], 1)

@@ -13,15 +13,38 @@ import (
 )
 
 // evalCapture prints a digit for each IP packet of a capture, and how many match on standard error.
-func evalCapture(cmd *cobra.Command, prog *filter.Program, path string, local []string) error {
+func evalCapture(cmd *cobra.Command, prog *filter.Program, f *subjectFlags) error {
+	matched, total := 0, 0
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	err := f.eachPacket(prog, func(p *divertdrv.Packet) error {
+		yes := prog.Match(p.Addr, p.Data, p.Headers())
+		if total++; yes {
+			matched++
+		}
+		_, err := out.WriteString(digit(yes) + "\n")
+		return err
+	})
+	if err != nil && total == 0 {
+		return err
+	}
+	err = errors.Join(err, out.Flush())
+	fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d packets match\n", matched, total)
+	return err
+}
+
+// errEnough: no more packets are wanted, which is no error.
+var errEnough = errors.New("enough packets")
+
+// eachPacket calls do for each IP packet of the capture, until it returns an error.
+func (f *subjectFlags) eachPacket(prog *filter.Program, do func(p *divertdrv.Packet) error) error {
 	if prog.Layer() != divertdrv.Network {
 		return wrongf("a capture has packets of layer network, and the filter is for layer %v", prog.Layer())
 	}
-	prefixes, err := parsePrefixes(local)
+	prefixes, err := parsePrefixes(f.local)
 	if err != nil {
 		return wrong(err)
 	}
-	driver, err := pcapdrv.Open(pcapdrv.Options{In: path, Local: prefixes})
+	driver, err := pcapdrv.Open(pcapdrv.Options{In: f.capture, Local: prefixes})
 	if err != nil {
 		return err
 	}
@@ -29,34 +52,32 @@ func evalCapture(cmd *cobra.Command, prog *filter.Program, path string, local []
 	if err != nil {
 		return errors.Join(err, driver.Close())
 	}
-	out := bufio.NewWriter(cmd.OutOrStdout())
-	matched, total, err := evalPackets(h, prog, out)
-	err = errors.Join(err, h.Close(), driver.Close(), out.Flush())
-	fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d packets match\n", matched, total)
-	return err
+	if err = readPackets(h, do); errors.Is(err, errEnough) {
+		err = nil
+	}
+	return errors.Join(err, h.Close(), driver.Close())
 }
 
-// evalPackets reads to the end of the capture, which is no error.
-func evalPackets(h *divertdrv.Handle, prog *filter.Program, out *bufio.Writer) (matched, total int, err error) {
+// readPackets reads to the end of the capture, which is no error.
+func readPackets(h *divertdrv.Handle, do func(p *divertdrv.Packet) error) error {
 	b := divertdrv.NewBatch(64, 2*divertdrv.MTUMax)
 	for {
 		if err := h.Recv(b); err != nil {
 			if errors.Is(err, divertdrv.ErrShutdown) {
-				err = nil
+				return nil
 			}
-			return matched, total, err
+			return err
 		}
+		var stop error
 		for i := range b.Packets() {
 			p := &b.Packets()[i]
-			yes := prog.Match(p.Addr, p.Data, p.Headers())
-			if total++; yes {
-				matched++
+			if stop == nil {
+				stop = do(p)
 			}
-			_, _ = out.WriteString(digit(yes) + "\n") // Flush tells
 			p.Set(divertdrv.Pass, 0)
 		}
-		if err := h.Complete(b); err != nil {
-			return matched, total, err
+		if err := errors.Join(stop, h.Complete(b)); err != nil {
+			return err
 		}
 	}
 }

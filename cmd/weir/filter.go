@@ -23,8 +23,10 @@ text stands on the command line, in policies and in programs that embed Weir.
 A comparison of a field that the packet does not have is false. Fields without a comparison mean "is not 0".`,
 		Example: `  weir filter fields                                # which fields are there?
   weir filter compile 'tcp.DstPort == 443'          # is this a filter?
-  weir filter eval 'tcp.Syn' -r capture.pcapng      # which packets does it take?`,
-	}, newFilterEval(), newFilterCompile(), newFilterFields())
+  weir filter lint 'tcp and udp'                    # is it what was meant?
+  weir filter eval 'tcp.Syn' -r capture.pcapng      # which packets does it take?
+  weir filter explain 'tcp.Syn' -r capture.pcapng   # and why?`,
+	}, newFilterEval(), newFilterCompile(), newFilterFields(), newFilterFormat(), newFilterExplain(), newFilterLint())
 }
 
 // layerFlag adds --layer. Its value is read by layerOf.
@@ -41,6 +43,26 @@ func layerOf(name string) (addr.Layer, error) {
 // compat22Flag adds --compat22. Its value is read by languageOf.
 func compat22Flag(cmd *cobra.Command, on *bool) {
 	cmd.Flags().BoolVar(on, "compat22", false, "answer as WinDivert 2.2 does where it is wrong too")
+}
+
+// parseFilter compiles the filter that is an argument.
+func parseFilter(src, layer string, compat22 bool) (*filter.Program, error) {
+	l, err := layerOf(layer)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := filter.Parse(src, l, languageOf(compat22)...)
+	return prog, wrong(err)
+}
+
+// oneOrBatch wants the filter as the argument, or none where lines are read from standard input.
+func oneOrBatch(batch *bool) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if *batch {
+			return cobra.NoArgs(cmd, args)
+		}
+		return take(1, "the filter")(cmd, args)
+	}
 }
 
 func languageOf(compat22 bool) []filter.Option {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,21 @@ type compileFlags struct {
 	layer           string
 	compat22        bool
 	batch, asObject bool
+	asJSON          bool
+}
+
+// compileResult is what `weir filter compile --json` prints.
+type compileResult struct {
+	OK     bool         `json:"ok"`
+	Tests  int          `json:"tests,omitempty"`
+	Object string       `json:"object,omitempty"`
+	Error  *compileFail `json:"error,omitempty"`
+}
+
+type compileFail struct {
+	Code string `json:"code"`
+	Pos  int    `json:"pos"` // byte offset
+	Msg  string `json:"msg"`
 }
 
 func newFilterCompile() *cobra.Command {
@@ -30,12 +46,7 @@ bad-token-for-layer, parse, too-deep, too-long, index-out-of-bounds, bad-object.
 		Example: `  weir filter compile 'tcp.DstPort == 443 and outbound'
   weir filter compile --layer socket 'event == CONNECT'
   printf 'network\ttcp.Sin\n' | weir filter compile --batch`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if f.batch {
-				return cobra.NoArgs(cmd, args)
-			}
-			return take(1, "the filter")(cmd, args)
-		},
+		Args: oneOrBatch(&f.batch),
 		RunE: does(func(cmd *cobra.Command, args []string) error {
 			if f.batch {
 				return f.lines(cmd)
@@ -47,18 +58,20 @@ bad-token-for-layer, parse, too-deep, too-long, index-out-of-bounds, bad-object.
 	compat22Flag(cmd, &f.compat22)
 	cmd.Flags().BoolVar(&f.batch, "batch", false, "read LAYER⇥FILTER lines from standard input")
 	cmd.Flags().BoolVar(&f.asObject, "object", false, "print the compiled form")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	cmd.MarkFlagsMutuallyExclusive("batch", "layer")
+	cmd.MarkFlagsMutuallyExclusive("batch", "json")
+	cmd.MarkFlagsMutuallyExclusive("object", "json")
 	return cmd
 }
 
 func (f *compileFlags) one(cmd *cobra.Command, src string) error {
-	l, err := layerOf(f.layer)
+	prog, err := parseFilter(src, f.layer, f.compat22)
+	if f.asJSON {
+		return f.print(cmd, prog, err)
+	}
 	if err != nil {
 		return err
-	}
-	prog, err := filter.Parse(src, l, languageOf(f.compat22)...)
-	if err != nil {
-		return wrong(err)
 	}
 	said := fmt.Sprintf("ok, %d tests", prog.Tests())
 	if prog.Tests() == 1 {
@@ -71,6 +84,30 @@ func (f *compileFlags) one(cmd *cobra.Command, src string) error {
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
 	return err
+}
+
+// print prints what became of a text, also of one that is no filter. The error is of the usage, if it is no *filter.Error.
+func (f *compileFlags) print(cmd *cobra.Command, prog *filter.Program, err error) error {
+	var r compileResult
+	var fault *filter.Error
+	switch {
+	case errors.As(err, &fault):
+		r.Error = &compileFail{fault.Code.String(), fault.Pos, fault.Msg}
+	case err != nil:
+		return err
+	default:
+		r.OK, r.Tests = true, prog.Tests()
+		if r.Object, err = prog.Object(); err != nil {
+			return err
+		}
+	}
+	if err := printJSON(cmd.OutOrStdout(), r); err != nil {
+		return err
+	}
+	if !r.OK {
+		return wrong(errTold)
+	}
+	return nil
 }
 
 func (f *compileFlags) lines(cmd *cobra.Command) error {

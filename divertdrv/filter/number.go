@@ -28,6 +28,18 @@ func (a u128) next() u128 {
 	return u128{a.hi + carry, lo}
 }
 
+// plus returns a+b; it must not pass maxU128.
+func (a u128) plus(b u128) u128 {
+	lo, carry := bits.Add64(a.lo, b.lo, 0)
+	return u128{a.hi + b.hi + carry, lo}
+}
+
+// minus returns a-b; b must not be greater.
+func (a u128) minus(b u128) u128 {
+	lo, borrow := bits.Sub64(a.lo, b.lo, 0)
+	return u128{a.hi - b.hi - borrow, lo}
+}
+
 // prev returns a-1; a must not be 0.
 func (a u128) prev() u128 {
 	lo, borrow := bits.Sub64(a.lo, 1, 0)

@@ -88,8 +88,12 @@ func writeEdge(b *strings.Builder, edge uint16) {
 	}
 }
 
-// errObject is the cause of a bad object when there is no better one.
-var errObject = errors.New("damaged")
+// What is wrong with objects.
+var (
+	errObject = errors.New("damaged") // when there is no better cause
+	errEdge   = errors.New("an edge does not lead forward")
+	errIndex  = errors.New("an index is out of bounds")
+)
 
 // objectReader reads an object from the front. After the first failure it reads zeros.
 type objectReader struct {
@@ -171,11 +175,23 @@ func (r *objectReader) test(t *test, i, n int, layer addr.Layer, compat22 bool) 
 	if r.err != nil {
 		return
 	}
-	if !fields[t.field].layers.has(layer) {
-		r.fail(errors.New(layerHint(t.field, layer)))
-	} else if why := t.refused(); why != "" && !compat22 {
-		r.fail(errors.New(why))
+	if err := t.legal(layer, compat22); err != nil {
+		r.fail(err)
 	}
+}
+
+// legal says what is wrong with a test that no text was compiled to.
+func (c *comparison) legal(layer addr.Layer, compat22 bool) error {
+	size := c.field.size()
+	switch why := c.refused(); {
+	case !fields[c.field].layers.has(layer):
+		return errors.New(layerHint(c.field, layer))
+	case size != 0 && (c.index > maxByte-size || c.index < 0 && -c.index < size):
+		return errIndex
+	case why != "" && !compat22:
+		return errors.New(why)
+	}
+	return nil
 }
 
 func (r *objectReader) constant(c *comparison) {
@@ -184,9 +200,6 @@ func (r *objectReader) constant(c *comparison) {
 	switch {
 	case c.field.size() != 0:
 		c.index = int(r.number(wordDigits, 2*maxByte)) - maxByte
-		if c.index > maxByte-c.field.size() || c.index < 0 && -c.index < c.field.size() {
-			r.fail(errors.New("an index is out of bounds"))
-		}
 	case c.field == fIPSrcAddr, c.field == fIPDstAddr:
 		c.value.mag.lo |= mappedPrefix
 	case c.field.words() == 2:
@@ -209,6 +222,6 @@ func (r *objectReader) edge(from, n int) uint16 {
 			return uint16(to)
 		}
 	}
-	r.fail(errors.New("an edge does not lead forward"))
+	r.fail(errEdge)
 	return reject
 }

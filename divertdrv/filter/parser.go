@@ -130,7 +130,7 @@ func (p *parser) group(depth int) (*tree, *Error) {
 }
 
 func (p *parser) test() (*tree, *Error) {
-	negated := false
+	negated, first := false, p.tokens[p.i].pos
 	for p.accept(tokNot) {
 		negated = !negated
 	}
@@ -160,6 +160,7 @@ func (p *parser) test() (*tree, *Error) {
 	if negated {
 		c.op = c.op.negate()
 	}
+	c.at, c.end = first, p.tokens[p.i-1].end
 	return &tree{test: c}, nil
 }
 

@@ -40,6 +40,8 @@ type comparison struct {
 	index int // byte offset of an indexed field; from the end where negative
 	value number
 	pos   int // of the constant in the text, of the field where there is none
+	at    int // of the test in the text, with its nots; where the compiler made it of another, and in objects, 0
+	end   int // behind it
 }
 
 type nodeKind uint8

@@ -9,15 +9,12 @@
 // host to itself, Forward one that the host routes; a Source makes packets on demand. Each visits the handles of its layer by
 // priority, as in WinDivert; what they let pass leaves by OnWire (outbound) or OnHost (inbound, loopback).
 //
-// Packets belong to who gives them: the stack copies what it keeps. Nothing here blocks but Recv. The layers are network and
-// forward; fragments arrive as they come, whether a handle has the Fragments flag or not, since there is no reassembly.
+// Packets belong to who gives them: the stack copies what it keeps. Nothing here blocks but Recv. All five layers are there:
+// flows follow from the packets that pass (see package flows for how), sockets are made with Bind.
 package simdrv
 
 import (
-	"time"
-
 	"github.com/weirnet/weir/divertdrv"
-	"github.com/weirnet/weir/divertdrv/addr"
 	"github.com/weirnet/weir/divertdrv/internal/stack"
 	"github.com/weirnet/weir/internal/clock"
 )
@@ -30,6 +27,8 @@ const (
 	DefaultMTU     = 1500
 	DefaultHoldMax = 4096
 	DefaultIfIdx   = 1
+
+	DefaultSocketsMax = 65536
 )
 
 // Source makes packets on demand: an idle Recv asks for the next one, and none is ever lost to a full queue. Traffic is one.
@@ -43,13 +42,27 @@ type Source interface {
 type Config struct {
 	Clock clock.Clock // deadlines, timestamps and the queue's time limit go by it; nil: the system's
 
-	MTU         int    // bytes, largest packet that leaves to the wire; larger ones are ErrTooBig. 0: 1500
-	IfIdx       uint32 // index of the one interface, in every Address. 0: 1
+	MTU         int    // bytes, largest packet that leaves to the wire; larger ones leave in fragments, or are ErrTooBig. 0: 1500
+	IfIdx       uint32 // index of the one interface where Interfaces says nothing. 0: 1
+	ProcessID   uint32 // of those that open handles, in REFLECT events. 0: this process
 	Offload     bool   // the interface computes checksums: those of what the host sends are owed (Address.TCPChecksum, … are false)
 	HeaderAlign int    // bytes; the header of an injected outbound packet must start at such an address, or ErrMisaligned. 0: anywhere
 	HoldMax     int    // packets that each handle may hold at once. 0: 4096
+	SocketsMax  int    // sockets that may be open at once. 0: 65,536
+	FlowsMax    int    // flows that are followed at once; then the one that was silent longest is given up. 0: 65,536
 
-	Source Source // asked for packets when a Recv is idle; its end is the stack's, as End. nil: none
+	// Flows has flows followed from the start. Without it they are from the first FLOW handle or socket on, which costs nothing
+	// until then; a conversation of datagrams that is older is then established by its next packet.
+	Flows bool
+
+	// Interfaces are the host's, at least one with an index; nil: one of IfIdx and MTU that leads everywhere, and has no address.
+	// A packet from the host to an address of its own is loopback, as to 127.0.0.0/8 and ::1.
+	Interfaces []Interface
+	// Forwarding makes the host a router: what it receives for addresses that are not its own it passes on, one hop older. Without
+	// it all that is received is for the host.
+	Forwarding bool
+
+	Source Source // asked for packets when a Recv is idle; its end is the stack's, as End. Its fragments stay what they are. nil: none
 
 	// OnWire gets packets that leave the host, OnHost those that reach it: inbound ones and loopback. Both arguments are valid
 	// during the call only. Calls never overlap and come in order. They may send and receive packets on this stack and on
@@ -61,6 +74,14 @@ type Config struct {
 type Stack struct {
 	engine *stack.Stack
 	config Config
+	plain  bool // every packet has one way: there is one interface without addresses, and no forwarding
+
+	anonymous bool // Config names no interfaces
+
+	// Guarded by the engine's lock.
+	flows   follower
+	sockets sockets
+	exit    exit
 }
 
 // New returns a host on which no handle is open.
@@ -73,11 +94,23 @@ func New(c Config) *Stack {
 		Prompt: prompt,
 		Sink:   s.deliver,
 		Clock:  s.config.Clock,
+
+		Entering:   s.entering,
+		Injecting:  s.injecting,
+		Reassemble: true,
+		Routes:     c.Forwarding,
+		ProcessID:  c.ProcessID,
 		Caps: divertdrv.Caps{
-			Inject: true, InjectInbound: true, Modify: true, Grow: true, GSO: true, IfIdx: true, Fragments: true,
+			Process: true,
+			Inject:  true, InjectInbound: true, Modify: true, Grow: true, GSO: true, IfIdx: true, Fragments: true,
 			LossCounted: true, HeaderAlign: s.config.HeaderAlign, HoldMax: s.config.HoldMax,
 		},
 	})
+	s.plain = len(s.config.Interfaces) == 1 && len(s.config.Interfaces[0].Addrs) == 0 && !c.Forwarding
+	s.anonymous = len(c.Interfaces) == 0
+	s.exit.init(s)
+	s.sockets = newSockets(s.config.SocketsMax)
+	s.flows = newFollower(s)
 	return s
 }
 
@@ -92,8 +125,12 @@ func (c Config) withDefaults() Config {
 	if c.IfIdx == 0 {
 		c.IfIdx = DefaultIfIdx
 	}
+	c.Interfaces = c.interfaces()
 	if c.HoldMax <= 0 {
 		c.HoldMax = DefaultHoldMax
+	}
+	if c.SocketsMax <= 0 {
+		c.SocketsMax = DefaultSocketsMax
 	}
 	if c.OnWire == nil {
 		c.OnWire = drop
@@ -107,70 +144,12 @@ func (c Config) withDefaults() Config {
 // Name returns "sim".
 func (s *Stack) Name() string { return Name }
 
-// Open opens a handle; it is called by divertdrv.Open. Layers other than network and forward, and more than one reader, are
-// ErrUnsupported.
+// Open opens a handle; it is called by divertdrv.Open. More than one reader is ErrUnsupported.
 func (s *Stack) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
-	return s.engine.Open(f, l, o)
-}
-
-// Send is the host that emits a packet. What is not an IP packet goes out too, undecoded.
-//
-// The error of Send, Receive, Loop, Forward and Enter is an OpError over ErrTooBig (it was taken by no handle and does not fit
-// the wire), ErrShutdown (after End), ErrClosed (after Close), or ErrNoRoom: it came while OnWire or OnHost was running and
-// 4096 others wait for that already.
-func (s *Stack) Send(data []byte) error {
-	a := s.address(data)
-	a.SetOutbound(true)
-	a.SetChecksums(!s.config.Offload)
-	return s.engine.Enter(&a, data)
-}
-
-// Receive is the wire that brings a packet to the host.
-func (s *Stack) Receive(data []byte) error {
-	a := s.address(data)
-	return s.engine.Enter(&a, data)
-}
-
-// Loop is the host that sends to itself. Such a packet is seen once, outbound (WinDivert: Loopback).
-func (s *Stack) Loop(data []byte) error {
-	a := s.address(data)
-	a.SetOutbound(true)
-	a.SetLoopback(true)
-	return s.engine.Enter(&a, data)
-}
-
-// Forward is the wire that brings a packet which the host routes on; it is seen at the forward layer, outbound.
-func (s *Stack) Forward(data []byte) error {
-	a := s.address(data)
-	a.SetLayer(addr.NetworkForward, addr.EventPacket)
-	a.SetOutbound(true)
-	return s.engine.Enter(&a, data)
-}
-
-// Enter lets a packet in with an Address of the caller's making: an impostor, another interface, a time of its own.
-func (s *Stack) Enter(a *divertdrv.Address, data []byte) error { return s.engine.Enter(a, data) }
-
-func (s *Stack) address(data []byte) (a divertdrv.Address) {
-	a.Timestamp = s.now().UnixNano()
-	a.SetInterface(s.config.IfIdx, 0)
-	a.SetIPv6(len(data) > 0 && data[0]>>4 == 6)
-	a.SetChecksums(true)
-	return a
-}
-
-func (s *Stack) now() time.Time { return s.config.Clock.Now() }
-
-// deliver is the end of every walk.
-func (s *Stack) deliver(a *divertdrv.Address, data []byte) error {
-	switch {
-	case a.Loopback() || !a.Outbound():
-		s.config.OnHost(a, data)
-	case len(data) > s.config.MTU:
-		return divertdrv.ErrTooBig
-	default:
-		s.config.OnWire(a, data)
+	if l == divertdrv.LayerFlow {
+		s.engine.Do(s.flows.start)
 	}
-	return nil
+	return s.engine.Open(f, l, o)
 }
 
 // End says that no more packets will come: those after it are refused with ErrShutdown, and each Recv returns ErrShutdown
@@ -178,17 +157,7 @@ func (s *Stack) deliver(a *divertdrv.Address, data []byte) error {
 func (s *Stack) End() { s.engine.End() }
 
 // Close ends the driver: every handle is closed, unread packets go on their way. Repeating it is harmless.
-func (s *Stack) Close() { s.engine.Close() }
-
-// Stats counts the packets of the whole host. All that entered or was injected is at every moment queued, received and not
-// yet judged, dropped, lost, or counted here.
-type Stats struct {
-	Entered  uint64 // sent, received, looped, forwarded, or made by the Source
-	Left     uint64 // given to OnWire or OnHost
-	Refused  uint64 // did not fit the wire
-	Oversize uint64 // of those that entered: over divertdrv.MTUMax, so no handle was asked
-	Turned   uint64 // not let in: after End or Close, or too many at once
+func (s *Stack) Close() {
+	s.engine.Do(s.flows.stop)
+	s.engine.Close()
 }
-
-// Stats returns a snapshot.
-func (s *Stack) Stats() Stats { return Stats(s.engine.Stats()) }

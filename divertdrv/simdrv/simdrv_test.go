@@ -144,30 +144,63 @@ func TestOffloadLeavesChecksumsOpen(t *testing.T) {
 	pass(t, h, b)
 }
 
+// windivert.md, section 5: what is longer than the MTU is cut by the stack, or refused if it must not be.
 func TestMTU(t *testing.T) {
+	dontCut := func(data []byte) []byte { data[6] = 0x40; wire.CalcChecksums(data, 0); return data }
 	var out, host []seen
 	s := New(Config{OnWire: record(&out), OnHost: record(&host)})
 	for _, c := range []struct {
-		name  string
-		enter func([]byte) error
-		size  int
-		want  error
+		name   string
+		enter  func([]byte) error
+		data   []byte
+		want   error
+		pieces int
 	}{
-		{"full frame", s.Send, DefaultMTU, nil},
-		{"one more", s.Send, DefaultMTU + 1, divertdrv.ErrTooBig},
-		{"one more, forwarded", s.Forward, DefaultMTU + 1, divertdrv.ErrTooBig},
-		{"large receive", s.Receive, 9000, nil},
-		{"loopback", s.Loop, 60_000, nil},
+		{"full frame", s.Send, udp4(DefaultMTU - 28), nil, 1},
+		{"one more", s.Send, named(udp4(DefaultMTU - 27)), nil, 2},
+		{"one more, DF", s.Send, dontCut(udp4(DefaultMTU - 27)), divertdrv.ErrTooBig, 0},
+		{"three frames of IPv6", s.Send, udp6(4000), nil, 3},
+		{"one more, forwarded", s.Forward, named(udp4(DefaultMTU - 27)), nil, 2},
+		{"IPv6, forwarded", s.Forward, udp6(4000), divertdrv.ErrTooBig, 0},
+		{"no packet", s.Send, make([]byte, 4000), divertdrv.ErrTooBig, 0},
+		{"large receive", s.Receive, udp4(9000), nil, 0},
+		{"loopback", s.Loop, udp4(60_000), nil, 0},
 	} {
+		out = nil
 		var op *divertdrv.OpError
-		err := c.enter(udp4(c.size - 28))
+		err := c.enter(c.data)
 		if !errors.Is(err, c.want) || err != nil && (!errors.As(err, &op) || op.Driver != Name) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
+		if len(out) != c.pieces {
+			t.Errorf("%s: %d packets left, want %d", c.name, len(out), c.pieces)
+		}
+		if c.pieces > 1 && !bytes.Equal(rejoin(t, out), c.data) {
+			t.Errorf("%s: the fragments make another packet", c.name)
+		}
 	}
-	if st := s.Stats(); st.Left != 3 || st.Refused != 2 || st.Entered != 5 || len(out) != 1 || len(host) != 2 {
+	if st := s.Stats(); st.Left != 6 || st.Refused != 3 || st.Entered != 9 || st.Cut != 3 || st.TooBig != 2 || len(host) != 2 {
 		t.Errorf("stats %+v", st)
 	}
+}
+
+// rejoin has another host join fragments.
+func rejoin(t *testing.T, pieces []seen) []byte {
+	t.Helper()
+	var host []seen
+	s := New(Config{OnHost: record(&host)})
+	for _, p := range pieces {
+		if len(p.data) > DefaultMTU {
+			t.Errorf("a fragment of %d bytes", len(p.data))
+		}
+		if err := s.Receive(p.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st := s.Stats(); st.Fragments != uint64(len(pieces)) || st.Wholes != 1 || len(host) != 1 {
+		t.Fatalf("stats %+v", st)
+	}
+	return host[0].data
 }
 
 func TestHeaderAlign(t *testing.T) {
@@ -195,7 +228,7 @@ func TestDefaults(t *testing.T) {
 	s := New(Config{})
 	h := open(t, s, "true", divertdrv.Options{})
 	c := h.Caps()
-	if c.HoldMax != DefaultHoldMax || c.HeaderAlign != 0 || !c.Inject || !c.InjectInbound || !c.LossCounted || c.Process || c.CutThrough {
+	if c.HoldMax != DefaultHoldMax || c.HeaderAlign != 0 || !c.Inject || !c.InjectInbound || !c.LossCounted || !c.Process || c.CutThrough {
 		t.Errorf("caps %+v", c)
 	}
 	if s.Name() != "sim" || h.Driver() != "sim" {

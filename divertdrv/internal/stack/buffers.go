@@ -18,7 +18,7 @@ type entry struct {
 	addr   divertdrv.Address
 	since  int64 // nanoseconds, Stack.now
 	off, n int   // its place in fifo.bytes
-	kept   bool  // it came from the Source: it is never shed
+	token  token
 }
 
 // Where rings start: enough for a batch of full Ethernet frames.
@@ -29,14 +29,14 @@ const (
 )
 
 // push adds a copy of a packet.
-func (f *fifo) push(a *divertdrv.Address, data []byte, since int64, kept bool) {
+func (f *fifo) push(a *divertdrv.Address, data []byte, since int64, t token) {
 	if f.n == len(f.entries) {
 		f.growEntries()
 	}
 	off := f.place((len(data) + ringAlign - 1) &^ (ringAlign - 1))
 	copy(f.bytes[off:], data)
 	e := &f.entries[(f.first+f.n)&(len(f.entries)-1)]
-	e.addr, e.since, e.off, e.n, e.kept = *a, since, off, len(data), kept
+	e.addr, e.since, e.off, e.n, e.token = *a, since, off, len(data), t
 	f.n++
 }
 

@@ -22,7 +22,7 @@ func TestFIFO(t *testing.T) {
 					seq++
 					data := bytes.Repeat([]byte{seq}, size.Draw(t, "size"))
 					a := divertdrv.Address{Timestamp: int64(seq)}
-					f.push(&a, data, int64(len(want)), seq%2 == 0)
+					f.push(&a, data, int64(len(want)), 0)
 					want = append(want, data)
 				}
 			},
@@ -65,7 +65,7 @@ func TestFIFOStaysSmall(t *testing.T) {
 	data := make([]byte, 1500)
 	for range 2000 {
 		for range 64 {
-			f.push(&a, data, 0, false)
+			f.push(&a, data, 0, 0)
 		}
 		for range 64 {
 			f.pop()

@@ -19,7 +19,7 @@ func (c *conn) Complete(b *divertdrv.Batch) error {
 		if m, _ := b.Outcome(i); m != divertdrv.Pass {
 			continue
 		}
-		if err := c.putBack(b.Token(i), packets[i].Addr, packets[i].Data); err != nil {
+		if err := c.putBack(token(b.Token(i)), packets[i].Addr, packets[i].Data); err != nil {
 			b.Fail(i, divertdrv.CauseOf(err))
 		}
 	}
@@ -30,7 +30,7 @@ func (c *conn) Complete(b *divertdrv.Batch) error {
 }
 
 // Release is Complete for one packet that was held.
-func (c *conn) Release(token uint64, m divertdrv.Mark, p *divertdrv.Packet) error {
+func (c *conn) Release(t uint64, m divertdrv.Mark, p *divertdrv.Packet) error {
 	s := c.stack
 	s.lock()
 	defer s.unlock()
@@ -38,26 +38,27 @@ func (c *conn) Release(token uint64, m divertdrv.Mark, p *divertdrv.Packet) erro
 	if m != divertdrv.Pass {
 		return nil
 	}
-	return c.putBack(token, p.Addr, p.Data)
+	return c.putBack(token(t), p.Addr, p.Data)
 }
 
 // putBack lets a packet walk on below c. A copy (Sniff) has nowhere to go, whatever is said of it: the packet itself went on.
-func (c *conn) putBack(token uint64, a *divertdrv.Address, data []byte) error {
+// An event that was blocked stays blocked.
+func (c *conn) putBack(t token, a *divertdrv.Address, data []byte) error {
 	switch {
 	case c.closed:
 		return divertdrv.ErrClosed
-	case c.sniffs:
+	case t&tokenCopy != 0:
 		return nil
 	case c.recvOnly:
 		return divertdrv.ErrUnsupported
 	case c.sendShut:
 		return divertdrv.ErrShutdown
-	case token&tokenCut != 0:
+	case t&tokenCut != 0:
 		return divertdrv.ErrMalformed
 	}
 	a.SetLayer(c.layer, addr.EventPacket)
 	if len(data) > 0 {
 		a.SetIPv6(data[0]>>4 == 6) // WinDivert goes by the packet too: it may have been changed
 	}
-	return c.stack.walk(c.layer, c.rank, a, data, token&tokenKept != 0)
+	return c.stack.walk(c.layer, c.rank, a, data, t)
 }

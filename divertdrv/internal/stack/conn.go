@@ -20,8 +20,9 @@ type conn struct {
 	filter *divertdrv.Filter
 	layer  addr.Layer
 	rank   rank
+	opened opening
 
-	sniffs, dropAll, recvOnly, sendOnly bool
+	sniffs, dropAll, recvOnly, sendOnly, fragments bool
 
 	takes              bool  // packets that match are taken; see update
 	recvShut, sendShut bool  // by Shutdown, or recvShut when nothing can come any more
@@ -36,13 +37,15 @@ type conn struct {
 	waiting int
 }
 
-// Open opens a handle of rank o.Priority that sees packets from now on. Layers without packets are ErrUnsupported.
+// Open opens a handle of rank o.Priority that sees packets or events from now on; one at REFLECT is also told of the handles
+// that are open. Which layers there are is for the driver to say.
 func (s *Stack) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
-	if int(l) >= walked {
-		return nil, fmt.Errorf("%w: layer %v; %s has network and forward", divertdrv.ErrUnsupported, l, s.name)
-	}
 	if o.Readers > 1 {
 		return nil, fmt.Errorf("%w: %d readers; %s has one queue per handle and keeps its order", divertdrv.ErrUnsupported, o.Readers, s.name)
+	}
+	object, err := f.Object()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", divertdrv.ErrInvalid, err)
 	}
 	s.lock()
 	defer s.unlock()
@@ -53,12 +56,15 @@ func (s *Stack) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Option
 	has := func(f addr.Flags) bool { return o.Flags&f != 0 }
 	c := &conn{
 		stack: s, filter: f, layer: l, rank: rankOf(o.Priority, s.opened), end: divertdrv.ErrShutdown,
+		opened: opening{number: s.opened, object: append([]byte(object), 0)},
 		sniffs: has(addr.Sniff), dropAll: has(addr.DropAll), recvOnly: has(addr.RecvOnly), sendOnly: has(addr.SendOnly),
+		fragments: has(addr.Fragments),
 	}
 	c.queue = newQueue(c.overload(o.Overload))
 	c.wake.L = &s.mu
 	c.update()
 	s.insert(c)
+	c.announce(o)
 	return c, nil
 }
 
@@ -153,10 +159,10 @@ func (c *conn) close() {
 			}
 		}
 		e, data := q.oldest()
-		if c.sniffs {
+		if c.sniffs || int(c.layer) >= walked { // copies, and events that are over
 			q.lose(reason.Abandoned)
 		} else {
-			_ = s.walk(c.layer, c.rank, &e.addr, data, e.kept) // an error of the Sink is counted there
+			_ = s.walk(c.layer, c.rank, &e.addr, data, e.token) // an error of the Sink is counted there
 		}
 		q.remove()
 	}
@@ -164,6 +170,7 @@ func (c *conn) close() {
 	c.update()
 	s.handles[c.layer] = slices.DeleteFunc(s.handles[c.layer], func(h *conn) bool { return h == c })
 	c.wake.Broadcast()
+	s.reflect(c, addr.EventClosed)
 }
 
 // Stats returns what the engine did by itself: packets that it lost, and those of a DropAll handle.

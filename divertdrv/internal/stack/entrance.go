@@ -23,7 +23,7 @@ func (s *Stack) Enter(a *divertdrv.Address, data []byte) error {
 	s.lock()
 	defer s.unlock()
 	s.address = *a // the walk's own, so that the caller's does not escape to the heap
-	return s.enterError(a, s.enter(&s.address, data))
+	return s.enterError(a, s.admitOne(&s.address, data))
 }
 
 func (s *Stack) enterError(a *divertdrv.Address, err error) error {
@@ -33,15 +33,23 @@ func (s *Stack) enterError(a *divertdrv.Address, err error) error {
 	return &divertdrv.OpError{Op: "enter", Driver: s.name, Layer: a.Layer(), Err: err}
 }
 
-func (s *Stack) enter(a *divertdrv.Address, data []byte) error {
+func (s *Stack) admitOne(a *divertdrv.Address, data []byte) error {
 	switch {
 	case s.closed:
 		return s.turn(divertdrv.ErrClosed)
 	case s.ended:
 		return s.turn(divertdrv.ErrShutdown)
 	}
+	return s.enter(a, data, 0)
+}
+
+func (s *Stack) enter(a *divertdrv.Address, data []byte, t token) error {
 	s.stats.Entered++
-	return s.walk(a.Layer(), aboveAll, a, data, false)
+	if s.entering != nil {
+		s.kept = t.kept()
+		s.entering(a, data)
+	}
+	return s.walk(a.Layer(), aboveAll, a, data, t)
 }
 
 func (s *Stack) turn(why error) error {
@@ -79,7 +87,7 @@ func (e *entrance) wait(a *divertdrv.Address, data []byte) (later bool, err erro
 		return false, nil
 	}
 	const never = 0 // nothing expires here
-	if e.late.admit(a, data, never, false) != queued {
+	if e.late.admit(a, data, never, 0) != queued {
 		e.turned.Add(1)
 		return true, divertdrv.ErrNoRoom
 	}
@@ -103,7 +111,7 @@ func (s *Stack) admit() {
 		}
 		for q := s.entrance.work; q.n > 0; q.remove() {
 			e, data := q.oldest()
-			_ = s.enter(&e.addr, data) // counted: nobody is there to be told
+			_ = s.admitOne(&e.addr, data) // counted: nobody is there to be told
 		}
 	}
 }

@@ -42,6 +42,11 @@ func (c *conn) injectOne(p *divertdrv.Packet) error {
 		return divertdrv.ErrMisaligned
 	}
 	a, data := c.stack.injected(c.layer, p.Addr, h), p.Data
+	if inject := c.stack.injects; inject != nil {
+		if err := inject(a, data, h); err != nil {
+			return err
+		}
+	}
 	if a.Impostor() {
 		var ok bool
 		if data, ok = c.stack.hop(data, h); !ok {
@@ -49,7 +54,7 @@ func (c *conn) injectOne(p *divertdrv.Packet) error {
 		}
 		a.SetImpostor(false) // from here on it is ours: lower handles would pay a second hop
 	}
-	return c.stack.walk(c.layer, c.rank, a, data, false)
+	return c.stack.walk(c.layer, c.rank, a, data, 0)
 }
 
 // injected returns the Address that the others see: what the driver knows better than who injects is set.

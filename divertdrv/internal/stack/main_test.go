@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -73,8 +74,13 @@ func (r *rig) open(filter string, priority int16, flags divertdrv.Flags) *divert
 
 func (r *rig) openWith(filter string, o divertdrv.Options) *divertdrv.Handle {
 	r.t.Helper()
+	return r.openAt(filter, divertdrv.Network, o)
+}
+
+func (r *rig) openAt(filter string, l divertdrv.Layer, o divertdrv.Options) *divertdrv.Handle {
+	r.t.Helper()
 	o.Driver = r
-	h, err := divertdrv.Open(filter, divertdrv.Network, &o)
+	h, err := divertdrv.Open(filter, l, &o)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -227,6 +233,10 @@ func mustBe(t testing.TB, what string, got, want uint64) {
 	if got != want {
 		t.Errorf("%s: %d, want %d", what, got, want)
 	}
+}
+
+func portOf(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 9}), port)
 }
 
 var errFull = fmt.Errorf("the wire is cut: %w", divertdrv.ErrUnreachable)

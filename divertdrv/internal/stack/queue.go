@@ -42,10 +42,10 @@ const (
 
 // admit queues a copy of the packet or says why not. Packets that are kept are always queued: the source is pulled only while
 // there is room, and what a handle above lets go is bounded by what it was given.
-func (q *queue) admit(a *divertdrv.Address, data []byte, now int64, kept bool) admission {
+func (q *queue) admit(a *divertdrv.Address, data []byte, now int64, t token) admission {
 	q.expire(now)
 	account := uint64(len(data) + overhead)
-	for !kept {
+	for !t.kept() {
 		why, over := q.over(account)
 		if !over {
 			break
@@ -59,9 +59,9 @@ func (q *queue) admit(a *divertdrv.Address, data []byte, now int64, kept bool) a
 			return lost
 		}
 	}
-	q.push(a, data, now, kept)
+	q.push(a, data, now, t)
 	q.size += account
-	if !kept {
+	if !t.kept() {
 		q.timed++
 	}
 	return queued
@@ -88,7 +88,7 @@ func (q *queue) shedOldest(why reason.Cause) bool {
 	if q.n == 0 {
 		return false
 	}
-	if e, _ := q.oldest(); e.kept {
+	if e, _ := q.oldest(); e.token.kept() {
 		return false
 	}
 	q.lose(why)
@@ -100,7 +100,7 @@ func (q *queue) shedOldest(why reason.Cause) bool {
 func (q *queue) expire(now int64) {
 	for q.n > 0 && q.timed > 0 {
 		e, _ := q.oldest()
-		if e.kept || now-e.since <= int64(q.limit[addr.QueueTime])*1e6 {
+		if e.token.kept() || now-e.since <= int64(q.limit[addr.QueueTime])*1e6 {
 			return
 		}
 		q.lose(reason.QueueTime)
@@ -112,7 +112,7 @@ func (q *queue) expire(now int64) {
 func (q *queue) remove() {
 	e, _ := q.oldest()
 	q.size -= uint64(e.n + overhead)
-	if !e.kept {
+	if !e.token.kept() {
 		q.timed--
 	}
 	q.pop()

@@ -1,11 +1,8 @@
 package stack
 
-import "github.com/weirnet/weir/divertdrv"
-
-// A token tells Complete and Release what a batch does not show.
-const (
-	tokenKept uint64 = 1 << iota // the packet came from the Source
-	tokenCut                     // it did not fit into an empty batch: its end is missing
+import (
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/addr"
 )
 
 // Recv waits for packets and puts as many into b as wait and fit. A first packet that is larger than b is cut.
@@ -23,7 +20,7 @@ func (c *conn) Recv(b *divertdrv.Batch) error {
 		if err := c.finished(); err != nil {
 			return err
 		}
-		if !s.canPull() {
+		if !c.pulls() || !s.canPull() {
 			c.wait()
 			continue
 		}
@@ -45,7 +42,7 @@ func (c *conn) fill(b *divertdrv.Batch) {
 			}
 		}
 		e, data := q.oldest()
-		if !c.deliver(b, &e.addr, data, e.kept) {
+		if !c.deliver(b, &e.addr, data, e.token) {
 			break
 		}
 		q.remove()
@@ -53,15 +50,14 @@ func (c *conn) fill(b *divertdrv.Batch) {
 }
 
 // deliver puts one packet into b; false: there is no room.
-func (c *conn) deliver(b *divertdrv.Batch, a *divertdrv.Address, data []byte, kept bool) bool {
-	var token uint64
-	if kept {
-		token = tokenKept
+func (c *conn) deliver(b *divertdrv.Batch, a *divertdrv.Address, data []byte, t token) bool {
+	if c.sniffs || int(c.layer) >= walked && a.Sniffed() {
+		t |= tokenCopy
 	}
 	if _, room := b.Room(); b.Len() == 0 && len(data) > room {
-		data, token = data[:room], token|tokenCut
+		data, t = data[:room], t|tokenCut
 	}
-	if !b.Append(a, data, token) {
+	if !b.Append(a, data, uint64(t)) {
 		return false
 	}
 	c.out++
@@ -94,16 +90,30 @@ func (c *conn) finished() error {
 	return nil
 }
 
-// reachable says that a packet is on its way that could still come to c: it is being pulled, or waits, is in a batch or is
-// held at a handle above.
+// reachable says that a packet is on its way that could still come to c, or cause an event that does: it is being pulled, or
+// waits, is in a batch or is held at a handle above.
 func (c *conn) reachable() bool {
 	if c.stack.pulling {
 		return true
 	}
-	for _, h := range c.stack.handles[c.layer] {
-		if h.rank > c.rank && !h.sniffs && (h.queue.n > 0 || h.out > 0) {
-			return true
+	for _, list := range c.stack.handles[:walked] {
+		for _, h := range list {
+			if h.above(c) && !h.sniffs && (h.queue.n > 0 || h.out > 0) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// above says that what c lets pass may come to o. Any handle of packets is above one of events; one of fragments above those
+// of whole packets; and where hosts route, one of the network layer above those of the forward layer.
+func (c *conn) above(o *conn) bool {
+	switch {
+	case int(o.layer) >= walked:
+		return true
+	case c.layer != o.layer:
+		return c.stack.routes && o.layer == addr.NetworkForward
+	}
+	return c.rank > o.rank || c.stack.joins() && c.fragments && !o.fragments
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/addr"
 )
 
 // canPull says that an idle Recv may go to the source now.
@@ -13,9 +14,12 @@ func (s *Stack) canPull() bool {
 	return s.source != nil && !s.ended && !s.pulling && s.room()
 }
 
+// pulls says that an idle Recv of c goes to the source: packets, and flows that follow from them, come from there.
+func (c *conn) pulls() bool { return c.layer <= addr.LayerFlow }
+
 // room says whether every queue has room, so that nothing that is pulled would have to be shed.
 func (s *Stack) room() bool {
-	for _, list := range s.handles {
+	for _, list := range s.handles[:addr.LayerSocket] {
 		for _, c := range list {
 			if c.queue.full() {
 				return false
@@ -39,8 +43,7 @@ func (s *Stack) pull(c *conn, b *divertdrv.Batch) {
 			s.finish(sourceEnd(err))
 			break
 		}
-		s.stats.Entered++
-		_ = s.walk(a.Layer(), aboveAll, a, data, true) // an error of the Sink is counted
+		_ = s.enter(a, data, tokenKept) // an error of the Sink is counted
 		if more, _ := b.Room(); !more || c.queue.n > 0 || !c.takes || s.ended || !s.room() {
 			break
 		}

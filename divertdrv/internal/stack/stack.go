@@ -10,6 +10,9 @@
 //  4. Recv moves it into a batch (recv.go); Complete or Release lets it walk on below that handle (complete.go).
 //  5. At the end of its walk the Sink takes it (walk.go).
 //
+// Events of the layers without packets visit the handles of their layer in the same order (event.go); those of REFLECT are
+// the engine's own (reflect.go), those of FLOW and SOCKET come from the driver over it.
+//
 // One lock guards all of it and is taken once per operation, so once per batch; it is never held while a Recv waits. In the
 // steady state nothing allocates. Everything may be called from any goroutine.
 //
@@ -17,6 +20,7 @@
 package stack
 
 import (
+	"os"
 	"sync"
 	"time"
 
@@ -49,11 +53,23 @@ type Config struct {
 	// handles: that would wait for itself. nil: what leaves is gone.
 	Sink func(a *divertdrv.Address, data []byte) error
 
+	// Entering is told of each packet that enters, before any handle sees it, with the lock held: it may call Emit and nothing
+	// else of the Stack. nil: nobody is told.
+	Entering func(a *divertdrv.Address, data []byte)
+
 	Clock clock.Clock // nil: the system's
-	Caps  divertdrv.Caps
+	// Injecting completes the Address of a packet that a handle injects, or refuses it, with the lock held. nil: all may go in as
+	// they are.
+	Injecting func(a *divertdrv.Address, data []byte, h *divertdrv.Headers) error
+
+	Reassemble bool // inbound fragments that enter are shown to handles with the Fragments flag, the whole packet to the others
+	Routes     bool // the Sink may lead packets on from the network to the forward layer
+
+	ProcessID uint32 // of who opens handles, in REFLECT events; 0: this process
+	Caps      divertdrv.Caps
 }
 
-// How many layers packets walk: network and forward.
+// How many layers packets walk: network and forward. The others have events.
 const walked = int(addr.NetworkForward) + 1
 
 // Stack is one engine. Make it with New.
@@ -62,21 +78,27 @@ type Stack struct {
 	source   Source
 	prompt   bool
 	sink     func(*divertdrv.Address, []byte) error
+	entering func(*divertdrv.Address, []byte) // nil: none
+	injects  func(*divertdrv.Address, []byte, *divertdrv.Headers) error
+	routes   bool
 	clock    clock.Clock
+	process  uint32
 	started  time.Time
 	caps     divertdrv.Caps
 	entrance entrance // has a lock of its own
 
-	mu      sync.Mutex      // guards all below
-	handles [walked][]*conn // by falling rank
-	opened  uint64          // handles ever opened
-	idle    int             // Recvs that wait
-	pulling bool            // a Recv is at the source
-	ended   bool            // no more packets will enter
-	end     error           // valid iff ended: what Recv returns then
-	closed  bool            // no more handles either
-	sank    bool            // the Sink was called since the lock was taken
+	mu      sync.Mutex           // guards all below
+	handles [addr.Layers][]*conn // by falling rank
+	opened  uint64               // handles ever opened
+	idle    int                  // Recvs that wait
+	pulling bool                 // a Recv is at the source
+	ended   bool                 // no more packets will enter
+	end     error                // valid iff ended: what Recv returns then
+	closed  bool                 // no more handles either
+	sank    bool                 // the Sink was called since the lock was taken
+	kept    bool                 // the packet that walks came from the Source
 	stats   Stats
+	joiner  joiner
 
 	headers wire.Headers // of the packet that walks
 	address addr.Address // of the packet that enters or is injected
@@ -93,10 +115,17 @@ func New(c Config) *Stack {
 	if c.Sink == nil {
 		c.Sink = func(*divertdrv.Address, []byte) error { return nil }
 	}
-	return &Stack{
-		name: c.Name, source: c.Source, prompt: c.Prompt, sink: c.Sink,
+	if c.ProcessID == 0 {
+		c.ProcessID = uint32(os.Getpid())
+	}
+	s := &Stack{
+		name: c.Name, source: c.Source, prompt: c.Prompt, sink: c.Sink, entering: c.Entering, injects: c.Injecting, routes: c.Routes, process: c.ProcessID,
 		clock: c.Clock, started: c.Clock.Now(), caps: c.Caps, entrance: newEntrance(),
 	}
+	if c.Reassemble {
+		s.joiner.open(s.clock.Now)
+	}
+	return s
 }
 
 // Stats counts the packets of a whole Stack. What entered or was injected is at every moment queued, received and not yet
@@ -107,6 +136,9 @@ type Stats struct {
 	Refused  uint64 // the Sink returned an error
 	Oversize uint64 // of those that entered: over divertdrv.MTUMax, so no handle was asked
 	Turned   uint64 // refused by Enter, not counted as entered
+
+	Fragments uint64 // of inbound packets, at the end of their walk: they wait for the rest, were joined or dropped
+	Wholes    uint64 // made of them, and walking
 }
 
 // Stats returns a snapshot.

@@ -63,11 +63,6 @@ func TestLayersAreApart(t *testing.T) {
 	if err := r.Enter(a, nil); !errors.Is(err, divertdrv.ErrUnsupported) {
 		t.Errorf("Enter at FLOW: %v", err)
 	}
-	if _, err := divertdrv.Open("true", divertdrv.LayerFlow, &divertdrv.Options{
-		Driver: r, Flags: divertdrv.Sniff | divertdrv.RecvOnly,
-	}); !errors.Is(err, divertdrv.ErrUnsupported) {
-		t.Errorf("Open at FLOW: %v", err)
-	}
 }
 
 func TestSniffCopiesAndWalksOn(t *testing.T) {
