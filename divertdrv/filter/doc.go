@@ -14,6 +14,10 @@
 // By default Parse also refuses what WinDivert's compiler passes and its driver then refuses: -0, and constants too large for
 // the field, where they are left in the program. Under Compat22 they are taken as WinDivert's user-mode helpers take them.
 //
+// For people there are Format (the canonical text of a program), Explain (why a packet matches or not), Lint (what is hardly
+// meant), and errors with the place and a remedy; docs/filter.md is the language's manual. Object and Binary are the forms that
+// WinDivert's driver takes; Parse and FromBinary read them.
+//
 // A Program is immutable and safe for concurrent use. Parse runs in linear time and bounded memory on any text; matching
 // allocates nothing, never panics on any bytes, and takes at most one step per test.
 package filter

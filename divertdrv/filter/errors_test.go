@@ -218,6 +218,7 @@ func TestHints(t *testing.T) {
 		{0, "tcp.DstPort == {80}", "there are no lists"},
 		{0, "tcp ~ udp", "there are no patterns"},
 		{0, "port 80", "tcp.DstPort"},
+		{0, "http.Host == 1", "bytes behind these are tcp.Payload[i]"},
 		{0, `tcp == "x"`, "without quotes"},
 		{0, "tcp ? udp : ip", "write (a ? b : c)"},
 		{0, "TCP", "TCP is a number; the field is tcp"},

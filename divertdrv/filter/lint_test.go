@@ -217,7 +217,7 @@ func (d dice) near(v View, n int) (views []View) {
 func TestLintsAreTrue(t *testing.T) {
 	seed := rand.Uint64()
 	d := dice(rand.New(rand.NewPCG(seed, 0)).IntN)
-	filters := 150
+	filters := 60
 	if os.Getenv("WEIR_LONG") != "" {
 		filters = 3000
 	}

@@ -11,7 +11,7 @@ func (l *linter) whyImpossible(c *comparison, in *possible, seen spans) (why, re
 	}
 	if header != fZero && !l.some(in, header) {
 		why = ": no packet that comes to it has " + article(header)
-		if all := in.allHave(); all != "" {
+		if all := in.instead(header); all != "" {
 			why += "; all are " + all
 		}
 		return why, alternatives
@@ -65,14 +65,24 @@ func article(header fieldID) string {
 	return "a " + name + " header"
 }
 
-// allHave names the header that all packets have, the transport's if they agree on it; "" if they have none in common.
-func (p *possible) allHave() string {
+// instead names a header that all packets have, and that rules out another one; "" if there is none.
+func (p *possible) instead(of fieldID) string {
 	for _, id := range [...]fieldID{fTCP, fUDP, fICMP, fICMPv6, fIP, fIPv6} {
-		if p.all(id) {
+		if p.all(id) && !together(id, of) {
 			return headerNames[id]
 		}
 	}
 	return ""
+}
+
+// together says that a packet can have both headers.
+func together(a, b fieldID) bool {
+	for w := range world(numWorlds) {
+		if w.is(a) && w.is(b) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *possible) all(id fieldID) bool {
@@ -84,10 +94,10 @@ func (p *possible) all(id fieldID) bool {
 // whichFact is about a field that is a yes or no and can be only one of them.
 func (l *linter) whichFact(c *comparison, in *possible) string {
 	name := fields[c.field].name
-	header, all := headerNames[c.field], in.allHave()
+	header, other := headerNames[c.field], in.instead(c.field)
 	switch {
-	case !l.some(in, c.field) && header != "" && all != "":
-		return "whatever comes to it is " + all
+	case !l.some(in, c.field) && header != "" && other != "":
+		return "whatever comes to it is " + other
 	case !l.some(in, c.field):
 		return "whatever comes to it has " + name + " = 0"
 	case !in.all(c.field):

@@ -21,6 +21,8 @@ func wordHint(w string, l addr.Layer) string {
 	case 0:
 		if _, layers := findMacro(upper, l); layers != 0 {
 			hint += fmt.Sprintf("; %s exists only at %s", upper, layerNames(layers))
+		} else if strings.Contains(w, ".") {
+			hint += "; fields are of ip, ipv6, tcp, udp, icmp and icmpv6, and bytes behind these are tcp.Payload[i] and udp.Payload[i]"
 		}
 	case 1:
 		hint += "; did you mean " + likely[0] + "?"

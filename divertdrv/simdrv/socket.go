@@ -44,7 +44,7 @@ const (
 // host's; port 0 is any that is free. The error is ErrBlocked, ErrInUse, ErrNoRoom (SocketsMax are open) or ErrClosed.
 func (s *Stack) Bind(process uint32, protocol uint8, local netip.AddrPort) (k *Socket, err error) {
 	if !local.Addr().IsValid() {
-		return nil, fmt.Errorf("%w: bind to no address; for all of a family say 0.0.0.0 or ::", divertdrv.ErrInvalid)
+		return nil, fmt.Errorf("%w: bind to no address; 0.0.0.0 or :: stands for all of a family", divertdrv.ErrInvalid)
 	}
 	s.engine.Do(func() {
 		f := addr.Flow{ProcessID: process, Protocol: protocol, Local: local}
