@@ -145,7 +145,7 @@ func blockCause(v Verdict) divertdrv.Cause {
 // call runs the callout. A panic in it is contained, but not one for misuse of the batch: packets would be lost in silence.
 func (w *worker) call(f *boundFilter) (v Verdict, ok bool) {
 	w.c.open = true
-	w.scope.Enter(w.c.Layer.Transport())
+	w.scope.Enter(w.c.Layer.String(), f.Callout.Name(), w.c.Layer.Transport())
 	defer func() {
 		w.scope.Leave()
 		w.c.open = false
