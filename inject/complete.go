@@ -57,7 +57,7 @@ func (j *Injector) completeChanged(b *divertdrv.Batch) error {
 		j.buffers.give(buf)
 	}
 	for _, hd := range late {
-		j.sendLate(hd)
+		_ = j.Release(hd, divertdrv.Pass, 0)
 	}
 	return err
 }
@@ -103,13 +103,29 @@ func follows(p *divertdrv.Packet, late []*divertdrv.Held) bool {
 	})
 }
 
-func (j *Injector) sendLate(hd *divertdrv.Held) {
+// Release is Held.Release for a packet that may have grown past the MTU while it was held: if it passes, it is treated as
+// Config.TooBig says.
+func (j *Injector) Release(hd *divertdrv.Held, m divertdrv.Mark, why divertdrv.Cause) error {
+	if m != divertdrv.Pass {
+		return hd.Release(m, why)
+	}
 	mtu := j.grownPast(&hd.Packet)
 	if mtu == 0 {
-		_ = hd.Release(divertdrv.Pass, 0)
-		return
+		return hd.Release(m, why)
+	}
+	if j.trim.remedy == Clamp && j.clamp(&hd.Packet, mtu) == nil {
+		return hd.Release(m, why)
 	}
 	whole := hd.Clone()
-	_ = hd.Release(divertdrv.Drop, reason.Fragmented)
-	_ = j.put(func() error { return j.pieces(whole, mtu) })
+	if j.trim.remedy != Fragment || !cuttable(whole, mtu) {
+		err := hd.Release(divertdrv.Drop, reason.TooBig)
+		if err == nil && j.trim.remedy == Answer {
+			j.answer(whole, mtu)
+		}
+		return err
+	}
+	if err := hd.Release(divertdrv.Drop, reason.Fragmented); err != nil {
+		return err
+	}
+	return j.put(func() error { return j.pieces(whole, mtu) })
 }

@@ -138,16 +138,7 @@ func (j *Injector) answer(p *divertdrv.Packet, mtu int) {
 	if err != nil {
 		return // one must not be told
 	}
-	var a divertdrv.Address
-	a.Timestamp = p.Addr.Timestamp
-	a.SetChecksums(true)
-	path := Receive
-	if p.Addr.Layer() == divertdrv.NetworkForward {
-		path = Send
-	} else {
-		a.SetInterface(p.Addr.IfIdx(), p.Addr.SubIfIdx())
-	}
-	if j.Inject(nil, Injection{Packet: divertdrv.NewPacket(a, told), Path: path}) == nil {
+	if j.Inject(nil, AnswerTo(p, told, ToSender)) == nil {
 		j.trim.answered.Add(1)
 	}
 }
@@ -163,11 +154,15 @@ func (j *Injector) shrink(p *divertdrv.Packet, mtu int) (later bool) {
 	case Answer:
 		j.answer(p, mtu)
 	default:
-		limit := frag.Limit{MTU: mtu, Sender: p.Addr.Layer() == divertdrv.Network}
-		if frag.Fit(p.Data, p.Headers(), limit) != frag.TooBig {
+		if cuttable(p, mtu) {
 			return true
 		}
 	}
 	p.Set(divertdrv.Drop, reason.TooBig)
 	return false
+}
+
+func cuttable(p *divertdrv.Packet, mtu int) bool {
+	limit := frag.Limit{MTU: mtu, Sender: p.Addr.Layer() == divertdrv.Network}
+	return frag.Fit(p.Data, p.Headers(), limit) != frag.TooBig
 }

@@ -22,78 +22,99 @@ func (d *Deferred) Flow() *Flow { return d.flow }
 func (d *Deferred) Inject(in inject.Injection) error { return d.injector.Inject(nil, in) }
 
 // Held is a packet that a callout took out of the pipeline. It may be changed until it is released.
-type Held struct{ *divertdrv.Held }
+type Held struct {
+	*divertdrv.Held
+	injector *inject.Injector
+}
+
+// Release completes the packet: exactly once, as divertdrv.Held does. One that passes and grew past the MTU is treated as the
+// injector's TooBig says.
+func (h *Held) Release(m divertdrv.Mark, why divertdrv.Cause) error {
+	return h.injector.Release(h.Held, m, why)
+}
 
 // defers makes a job of fn.
-func (w *worker) defers(f *Flow, fn func(d *Deferred)) bool {
-	if !w.p.order.reserve() {
-		w.counts.deferRefused.Add(1)
+func (k *classifier) defers(f *Flow, fn func(d *Deferred)) bool {
+	if !k.w.p.order.reserve() {
+		k.counts.deferRefused.Add(1)
 		return false
 	}
 	f.pending.Add(1)
-	w.counts.deferred.Add(1)
-	d := &Deferred{flow: f, injector: w.injector}
-	w.jobs = append(w.jobs, &job{flow: f, run: func() { w.contain(func() { fn(d) }) }})
+	k.counts.deferred.Add(1)
+	d := &Deferred{flow: f, injector: k.injector}
+	k.jobs = append(k.jobs, &job{flow: f, run: func() { k.contain(func() { fn(d) }) }})
 	return true
 }
 
 // contain runs deferred work of a callout; a panic in it is counted and goes no further, but misuse of a batch does.
-func (w *worker) contain(fn func()) {
+func (k *classifier) contain(fn func()) {
 	defer func() {
 		if r := recover(); r != nil {
 			if m, ok := r.(divertdrv.Misuse); ok {
 				panic(m)
 			}
-			w.counts.panics.Add(1)
+			k.counts.panics.Add(1)
 		}
 	}()
 	fn()
 }
 
-// holds takes the packet of c out of the batch, with a place in its flow's order.
-func (w *worker) holds(c *Classification, deadline time.Duration, byDefault divertdrv.Mark) (*Held, error) {
-	ordered := c.Flow != nil && w.p.order.reserve()
-	hd, err := w.batch.Hold(c.index, deadline, byDefault)
+// holds takes the packet of c out of the batch, with a place in its flow's order. released, if not nil, is called when it was
+// released, by whomever, before the packets behind it go on.
+func (k *classifier) holds(c *Classification, deadline time.Duration, byDefault divertdrv.Mark, released func()) (*Held, error) {
+	if k.batch == nil || c.index == inNoBatch {
+		return nil, ErrCannotPend
+	}
+	ordered := c.Flow != nil && k.w.p.order.reserve()
+	hd, err := k.batch.Hold(c.index, deadline, byDefault)
 	if err != nil {
 		if ordered {
-			w.p.order.room.Add(1)
+			k.w.p.order.room.Add(1)
 		}
 		return nil, err
 	}
-	w.counts.heldPackets.Add(1)
-	w.p.held.add(hd, byDefault)
-	var released atomic.Bool
+	k.counts.heldPackets.Add(1)
+	k.w.p.held.add(hd, byDefault)
+	on := func() {}
 	if ordered {
-		f, q := c.Flow, c.Flow.queue
+		f, q, gone := c.Flow, c.Flow.queue, new(atomic.Bool)
 		f.pending.Add(1)
-		w.jobs = append(w.jobs, &job{flow: f, wait: &released})
-		hd.AfterRelease(func() {
-			w.p.held.remove(hd)
-			q.release(f, &released)
-		})
-	} else {
-		hd.AfterRelease(func() { w.p.held.remove(hd) })
+		k.jobs = append(k.jobs, &job{flow: f, wait: gone})
+		on = func() { q.release(f, gone) }
 	}
-	c.held = &Held{hd}
+	hd.AfterRelease(func() {
+		k.w.p.held.remove(hd)
+		if released != nil {
+			released()
+		}
+		on()
+	})
+	c.held = &Held{Held: hd, injector: k.injector}
 	return c.held, nil
 }
 
 // park makes a packet that may pass wait behind its flow's jobs. Without room it is dropped: passing it would break the order.
-func (w *worker) park(i int, f *Flow) {
-	p := &w.batch.Packets()[i]
-	if !w.p.order.reserve() {
-		w.counts.parkRefused.Add(1)
+func (k *classifier) park(i int, f *Flow) {
+	p := &k.batch.Packets()[i]
+	if !k.w.p.order.reserve() {
+		k.counts.parkRefused.Add(1)
 		p.Set(divertdrv.Drop, reason.DeferFull)
 		return
 	}
-	hd, err := w.batch.Hold(i, 0, divertdrv.Pass)
+	hd, err := k.batch.Hold(i, 0, divertdrv.Pass)
 	if err != nil {
-		w.p.order.room.Add(1)
-		w.counts.parkRefused.Add(1)
+		k.w.p.order.room.Add(1)
+		k.counts.parkRefused.Add(1)
 		p.Set(divertdrv.Drop, reason.HoldFull)
 		return
 	}
 	f.pending.Add(1)
-	w.counts.parked.Add(1)
-	w.jobs = append(w.jobs, &job{flow: f, run: func() { _ = hd.Release(divertdrv.Pass, 0) }})
+	k.counts.parked.Add(1)
+	k.jobs = append(k.jobs, &job{flow: f, run: func() {
+		if why, refused := f.refusal(); refused {
+			_ = hd.Release(divertdrv.Drop, why)
+			return
+		}
+		_ = k.injector.Release(hd, divertdrv.Pass, 0)
+	}})
 }

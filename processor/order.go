@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/weirnet/weir/divertdrv"
-	"github.com/weirnet/weir/divertdrv/wire"
 	"github.com/weirnet/weir/inject/dpc"
 )
 
@@ -32,8 +31,9 @@ type order struct {
 }
 
 type flowQueue struct {
-	order *order
-	dpc   *dpc.DPC
+	order  *order
+	number int
+	dpc    *dpc.DPC
 
 	mu    sync.Mutex // guards all below, and jobs and ready of the flows that live here
 	ready []*Flow
@@ -53,7 +53,7 @@ func newOrder(depth, queues int) *order {
 	o := &order{seed: rand.Uint64()}
 	o.room.Store(int64(depth))
 	for i := range min(queues, dpc.MaxQueues) {
-		q := &flowQueue{order: o}
+		q := &flowQueue{order: o, number: i}
 		q.dpc = dpc.New(func(_, _ any) { q.drain() })
 		// Ordinary importance would leave a DPC of another processor's queue until the next tick.
 		q.dpc.SetImportance(dpc.MediumHigh)
@@ -76,9 +76,8 @@ func mind(r dpc.Report) {
 	}
 }
 
-func (o *order) home(k wire.FlowKey) *flowQueue {
-	return o.queues[k.Hash(o.seed)%uint64(len(o.queues))]
-}
+// home is the queue of a flow, by the hash of its key with the order's seed.
+func (o *order) home(hash uint64) *flowQueue { return o.queues[hash>>32%uint64(len(o.queues))] }
 
 // reserve takes room for one job; false: there is none.
 func (o *order) reserve() bool {

@@ -27,7 +27,8 @@ type boundSublayer struct {
 
 type boundFilter struct {
 	Filter
-	index int // in Policy.filters, and in every worker's counters
+	index       int  // in Policy.filters, and in every worker's counters
+	conditional bool // its callout runs only for flows for which it has a context
 }
 
 // NewPolicy compiles filters. The error joins all that is wrong: names that are missing, unknown or given twice, actions without
@@ -49,6 +50,9 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 			f.Sublayer = DefaultSublayer
 		}
 		p.filters[i] = boundFilter{Filter: f, index: i}
+		if c, ok := f.Callout.(Conditional); ok {
+			p.filters[i].conditional = c.ConditionalOnFlow()
+		}
 		errs = append(errs, f.check())
 		if seen[f.Name] {
 			errs = append(errs, fmt.Errorf("filter %q: the name is taken", f.Name))

@@ -33,6 +33,8 @@ const (
 	Fault                     // dropped by a seeded fault of the simulator
 	Loop                      // ours, and brought back again and again by another program
 	Fragmented                // went on in pieces, which were injected
+	Aborted                   // its flow was ended by a callout
+	NoListener                // nobody listens at its port; told at discard layers only
 	end
 )
 
@@ -48,7 +50,7 @@ var names = [Count]string{
 	"unmarked", "filter", "callout", "absorbed", "rejected", "callout-panic", "send-failed", "hold-full", "expired",
 	"abandoned", "shutdown", "too-big", "hop-limit", "malformed", "defer-full", "drop-handle", "queue-length",
 	"queue-size", "queue-time", "no-memory", "overload", "fault", "loop",
-	"fragmented",
+	"fragmented", "aborted", "no-listener",
 }
 
 // String returns the cause's name: lower case, words joined by hyphens.
