@@ -40,7 +40,7 @@ func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
 		return k.classify(i, p, nil, steps{})
 	}
 	state, flags := f.state, f.flags
-	s := f.advance(p, h, fresh, p.Addr.Outbound(), srcHigh)
+	s := f.advance(p.Data, h, fresh, p.Addr.Outbound(), srcHigh)
 	k.authorise(p, f, &s, fresh)
 	if why, refused := f.refusal(); refused && !s.auth {
 		k.counts.refusedPackets.Add(1)
@@ -85,11 +85,10 @@ func (k *classifier) classify(i int, p *divertdrv.Packet, f *Flow, s steps) resu
 func (k *classifier) walkFrom(first, i int, p *divertdrv.Packet, f *Flow, s steps) result {
 	k.c = Classification{Packet: p, Flow: f, k: k, index: i}
 	for _, layer := range k.walk.layers[first:k.walk.n] {
-		d, asked := k.at(layer, s)
+		d := k.at(layer, s)
 		switch {
 		case k.c.held != nil:
 			return result{held: true}
-		case !asked:
 		case d.action == Block && k.mayBlock(layer, d):
 			return k.blocked(layer, p, f, s, d)
 		case s.reauth && f != nil && layer == f.authLayer():
@@ -99,17 +98,17 @@ func (k *classifier) walkFrom(first, i int, p *divertdrv.Packet, f *Flow, s step
 	return result{pass: true}
 }
 
-// at classifies the packet at one layer; not asked: no filter is there.
-func (k *classifier) at(layer Layer, s steps) (d decision, asked bool) {
+// at classifies the packet at one layer.
+func (k *classifier) at(layer Layer, s steps) (d decision) {
 	sublayers := k.policy.layers[layer]
 	if len(sublayers) == 0 {
-		return d, false
+		return d
 	}
 	k.c.Layer, k.c.Reauth, k.c.Cause = layer, s.reauth && (layer == ALEAuthConnect || layer == ALEAuthRecvAccept), 0
 	if layer.IsDiscard() {
 		k.c.Cause = reason.NoListener
 	}
-	return k.decide(sublayers), true
+	return k.decide(sublayers)
 }
 
 // blocked says what a block means for the flow, and shows the packet at the discard layer.
@@ -121,9 +120,11 @@ func (k *classifier) blocked(layer Layer, p *divertdrv.Packet, f *Flow, s steps,
 	case layer == ALEFlowEstablished:
 		r.ended = k.abort(f, d.cause)
 	case s.auth && layer == f.authLayer():
-		f.refuse(d.cause, !s.reauth || s.pended)
-		k.w.flows.end(f)
-		r.ended = true
+		r.ended = !s.reauth || s.pended
+		f.refuse(d.cause, r.ended)
+		if r.ended {
+			k.w.flows.end(f)
+		}
 	}
 	if !d.absorbed && !layer.IsDiscard() {
 		k.discard(layer, p, f, d.cause)

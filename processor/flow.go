@@ -116,14 +116,14 @@ type steps struct {
 
 // advance moves the flow on by a packet. fresh: the entry was made for it. outbound is the packet's direction, srcHigh whether
 // its source is the key's High endpoint.
-func (f *Flow) advance(p *divertdrv.Packet, h *wire.Headers, fresh, outbound, srcHigh bool) steps {
+func (f *Flow) advance(pkt []byte, h *wire.Headers, fresh, outbound, srcHigh bool) steps {
 	if fresh {
-		f.begin(h, p.Data, outbound, srcHigh)
+		f.begin(h, pkt, outbound, srcHigh)
 	}
 	if f.flags&flowUntold != 0 {
 		return steps{}
 	}
-	if t := h.TCP(p.Data); t != nil {
+	if t := h.TCP(pkt); t != nil {
 		return f.advanceTCP(t.Flags(), fresh, srcHigh)
 	}
 	return steps{auth: fresh, established: fresh}
