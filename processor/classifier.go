@@ -2,6 +2,7 @@ package processor
 
 import (
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/filter"
 	"github.com/weirnet/weir/divertdrv/reason"
 	"github.com/weirnet/weir/divertdrv/wire"
 	"github.com/weirnet/weir/inject"
@@ -17,8 +18,12 @@ type classifier struct {
 	scope    inject.Scope
 	walk     walk
 	c        Classification
+	keys     filter.Keys // of the packet; valid iff keyed
+	keyed    bool
 	jobs     []*job           // made since they were last submitted
 	batch    *divertdrv.Batch // nil: the packet is in none
+
+	candidates candidates // of the sublayer that is asked
 }
 
 // result is what became of a packet.
@@ -84,6 +89,7 @@ func (k *classifier) classify(i int, p *divertdrv.Packet, f *Flow, s steps) resu
 // walkFrom is the rest of a walk.
 func (k *classifier) walkFrom(first, i int, p *divertdrv.Packet, f *Flow, s steps) result {
 	k.c = Classification{Packet: p, Flow: f, k: k, index: i}
+	k.keyed = false
 	for _, layer := range k.walk.layers[first:k.walk.n] {
 		d := k.at(layer, s)
 		switch {

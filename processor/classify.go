@@ -2,13 +2,14 @@ package processor
 
 import (
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/filter"
 	"github.com/weirnet/weir/divertdrv/reason"
 )
 
 // decide asks the sublayers of a layer, the heaviest first, and arbitrates.
 func (k *classifier) decide(sublayers []boundSublayer) (d decision) {
 	for i := range sublayers {
-		f, v := k.ask(sublayers[i].filters, &d)
+		f, v := k.ask(&sublayers[i], &d)
 		if k.c.held != nil {
 			return d
 		}
@@ -27,27 +28,51 @@ func (k *classifier) decide(sublayers []boundSublayer) (d decision) {
 }
 
 // ask returns the first filter that permits or blocks, and how; nil if none does.
-func (k *classifier) ask(filters []*boundFilter, d *decision) (*boundFilter, Verdict) {
-	p := k.c.Packet
-	for _, f := range filters {
-		if f.When != nil && !f.When.Match(p.Addr, p.Data, p.Headers()) {
-			continue
+func (k *classifier) ask(s *boundSublayer, d *decision) (*boundFilter, Verdict) {
+	if s.index == nil {
+		for _, f := range s.filters {
+			if v, decides := k.try(f, d); decides {
+				return f, v
+			}
 		}
-		n := &k.filters[f.index]
-		n.matched.Add(1)
-		v := k.verdict(f, d)
-		if k.c.held != nil {
-			return f, v
+		return nil, Verdict{}
+	}
+	k.collect(s.index)
+	for {
+		i, more := k.candidates.next()
+		if !more {
+			return nil, Verdict{}
 		}
-		switch v.Action {
-		case Permit:
-			n.permitted.Add(1)
-			return f, v
-		case Block:
-			return f, v
+		if v, decides := k.try(s.filters[i], d); decides {
+			return s.filters[i], v
+		}
+		if !k.keyed { // a callout changed the packet: other filters may match it now
+			k.collect(s.index)
+			k.candidates.skip(i)
 		}
 	}
-	return nil, Verdict{}
+}
+
+func (k *classifier) collect(ix *index) {
+	if !k.keyed {
+		k.keys, k.keyed = filter.KeysOf(k.c.Packet.Data, k.c.Packet.Headers()), true
+	}
+	ix.collect(&k.keys, &k.candidates)
+}
+
+// try asks one filter; decides: it permits or blocks, or its callout holds the packet.
+func (k *classifier) try(f *boundFilter, d *decision) (v Verdict, decides bool) {
+	p := k.c.Packet
+	if f.When != nil && !f.When.Match(p.Addr, p.Data, p.Headers()) {
+		return v, false
+	}
+	n := &k.filters[f.index]
+	n.matched.Add(1)
+	v = k.verdict(f, d)
+	if v.Action == Permit && k.c.held == nil {
+		n.permitted.Add(1)
+	}
+	return v, v.Action != Continue || k.c.held != nil
 }
 
 // verdict is what a filter that applies says.
@@ -139,5 +164,6 @@ func (k *classifier) call(f *boundFilter) (v Verdict, ok bool) {
 func (k *classifier) refresh() {
 	if k.c.held == nil && k.c.Packet.Changed() {
 		k.c.Packet.SetDirty()
+		k.keyed = false
 	}
 }
