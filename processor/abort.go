@@ -25,6 +25,9 @@ func (k *classifier) mayBlock(layer Layer, d decision) bool {
 		Detail: "BLOCK at " + layer.String() + " needs a security reason",
 		Remedy: "decide at " + ALEAuthConnect.String() + " or " + ALEAuthRecvAccept.String(),
 	})
+	if k.trace != nil && setting != inject.Report {
+		k.trace.last().Ignored = "a block at " + layer.String() + " needs a security reason"
+	}
 	return setting == inject.Report
 }
 

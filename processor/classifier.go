@@ -24,6 +24,7 @@ type classifier struct {
 	batch    *divertdrv.Batch // nil: the packet is in none
 
 	candidates candidates // of the sublayer that is asked
+	trace      *tracer    // nil: nobody wants to know
 }
 
 // result is what became of a packet.
@@ -107,7 +108,7 @@ func (k *classifier) walkFrom(first, i int, p *divertdrv.Packet, f *Flow, s step
 // at classifies the packet at one layer.
 func (k *classifier) at(layer Layer, s steps) (d decision) {
 	sublayers := k.policy.layers[layer]
-	if len(sublayers) == 0 {
+	if len(sublayers) == 0 && k.trace == nil {
 		return d
 	}
 	k.c.Layer, k.c.Reauth, k.c.Cause = layer, s.reauth && (layer == ALEAuthConnect || layer == ALEAuthRecvAccept), 0

@@ -7,7 +7,17 @@ import (
 )
 
 // decide asks the sublayers of a layer, the heaviest first, and arbitrates.
-func (k *classifier) decide(sublayers []boundSublayer) (d decision) {
+func (k *classifier) decide(sublayers []boundSublayer) decision {
+	if k.trace == nil {
+		return k.arbitrate(sublayers)
+	}
+	k.trace.layer(k)
+	d := k.arbitrate(sublayers)
+	k.trace.decided(&d)
+	return d
+}
+
+func (k *classifier) arbitrate(sublayers []boundSublayer) (d decision) {
 	for i := range sublayers {
 		f, v := k.ask(&sublayers[i], &d)
 		if k.c.held != nil {
@@ -29,7 +39,11 @@ func (k *classifier) decide(sublayers []boundSublayer) (d decision) {
 
 // ask returns the first filter that permits or blocks, and how; nil if none does.
 func (k *classifier) ask(s *boundSublayer, d *decision) (*boundFilter, Verdict) {
-	if s.index == nil {
+	if k.trace != nil {
+		k.trace.decided(d)
+		k.trace.sublayer(s.name, d)
+	}
+	if s.index == nil || k.trace != nil { // who explains tells of all filters
 		for _, f := range s.filters {
 			if v, decides := k.try(f, d); decides {
 				return f, v
@@ -63,12 +77,19 @@ func (k *classifier) collect(ix *index) {
 // try asks one filter; decides: it permits or blocks, or its callout holds the packet.
 func (k *classifier) try(f *boundFilter, d *decision) (v Verdict, decides bool) {
 	p := k.c.Packet
+	var told *FilterExplanation
+	if k.trace != nil {
+		told = k.trace.asked(k, f)
+	}
 	if f.When != nil && !f.When.Match(p.Addr, p.Data, p.Headers()) {
 		return v, false
 	}
 	n := &k.filters[f.index]
 	n.matched.Add(1)
 	v = k.verdict(f, d)
+	if told != nil {
+		told.Matches, told.Verdict = true, v.describe()
+	}
 	if v.Action == Permit && k.c.held == nil {
 		n.permitted.Add(1)
 	}
