@@ -147,12 +147,14 @@ func closeWhile(p *probe) {
 	const packets = 200
 	h := p.open(0, 0)
 	done := make(chan error, 1)
+	closing := make(chan struct{}) // from there on all is read, so that there is something left to read
 	go func() {
-		for b := divertdrv.NewBatch(3, 1<<14); ; {
+		for b := divertdrv.NewBatch(3, roomBytes); ; {
 			if err := h.Recv(b); err != nil {
 				done <- err
 				return
 			}
+			<-closing
 			for i := range b.Packets() {
 				passAll(b, i, 0)
 			}
@@ -162,6 +164,7 @@ func closeWhile(p *probe) {
 	for n := range packets {
 		p.sendAs(spec{n: n})
 		if n == packets/2 {
+			close(closing)
 			p.shutClosed(h)
 		}
 	}

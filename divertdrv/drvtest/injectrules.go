@@ -38,10 +38,13 @@ func injectOutbound(p *probe) {
 }
 
 func injectInbound(p *probe) {
-	h := p.open(0, 0)
+	h, low := p.open(1, 0), p.open(0, 0)
 	for n, six := range []bool{false, true} {
 		pk := p.free(spec{n: n, way: Inbound, ipv6: six})
 		p.inject(h, pk)
+		if a := p.pass(low, n)[0].Addr; a.Outbound() || a.Loopback() {
+			p.Errorf("to the handle below: outbound %v, loopback %v", a.Outbound(), a.Loopback())
+		}
 		out := p.hasLeft(n)[0]
 		if d := differ(out.Data, pk.Data); !out.AtHost || d != "" {
 			p.Errorf("at the host: %v; %s", out.AtHost, d)

@@ -49,15 +49,18 @@ type Result struct {
 	Skipped map[string]string   // by rule: what the World lacks for it
 }
 
-// Check runs the suite outside of a test, for whoever wants to know which rules a driver breaks. It runs them one after the
-// other. An error of the survey itself is under the name "survey".
-func Check(s Setup) Result {
+// Check runs the rules of these names, or all, outside of a test and one after the other, for whoever wants to know which rules
+// a driver breaks. What is wrong before any rule can run is under the name "survey".
+func Check(s Setup, names ...string) Result {
 	res := Result{Failed: map[string][]string{}, Skipped: map[string]string{}}
 	var has abilities
 	if broken := record(func(t T) { has = survey(t, &s) }); broken != nil {
 		res.Failed["survey"] = broken
 	}
 	for _, r := range Rules() {
+		if len(names) > 0 && !slices.Contains(names, r.Name) {
+			continue
+		}
 		if lack := has.lacks(&r); lack != "" {
 			res.Skipped[r.Name] = string(lack)
 			continue

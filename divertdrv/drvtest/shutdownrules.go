@@ -30,7 +30,11 @@ func shutdownRecvQueued(p *probe) {
 	h := p.open(0, 0)
 	p.send(1, 2, 3)
 	p.shut(h, divertdrv.ShutdownRecv)
-	p.pass(h, 1, 2, 3)
+	for n, b := 1, divertdrv.NewBatch(1, roomBytes); n <= 3; n++ {
+		p.fill(h, b)
+		passAll(b, 0, n)
+		p.complete(h, b)
+	}
 	for range 2 {
 		p.isErr("Recv", p.recv(h, newBatch()), divertdrv.ErrShutdown)
 	}

@@ -1,4 +1,4 @@
-package drvtest
+package mutants
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/drvtest"
 	"github.com/weirnet/weir/divertdrv/filter"
 	"github.com/weirnet/weir/internal/clock"
 )
@@ -31,8 +32,8 @@ type twist struct {
 // twisted is a mutant's driver.
 type twisted struct {
 	divertdrv.Driver
-	t T
-	w *World
+	t drvtest.T
+	w *drvtest.World
 	twist
 
 	top, bottom *divertdrv.Handle // above and below all others at NETWORK, to send by
@@ -46,8 +47,8 @@ type twisted struct {
 }
 
 // world makes the worlds of a mutant.
-func (m *mutant) world(inner func(T) *World) func(T) *World {
-	return func(t T) *World {
+func (m *mutant) world(inner func(drvtest.T) *drvtest.World) func(drvtest.T) *drvtest.World {
+	return func(t drvtest.T) *drvtest.World {
 		w := inner(t)
 		d := &twisted{Driver: w.Driver, t: t, w: w, twist: m.twist}
 		w.Driver = d
@@ -304,7 +305,7 @@ func (c *twistedConn) drained() (all []*divertdrv.Packet) {
 	_ = c.Conn.Shutdown(divertdrv.ShutdownRecv)
 	for b := newBatch(); h.Recv(b) == nil; _ = h.Complete(b) {
 		for i := range b.Packets() {
-			all = append(all, clone(&b.Packets()[i]))
+			all = append(all, free(&b.Packets()[i]))
 		}
 	}
 	return all
@@ -318,3 +319,11 @@ func (around) Name() string { return "around" }
 func (a around) Open(*divertdrv.Filter, divertdrv.Layer, *divertdrv.Options) (divertdrv.Conn, error) {
 	return a.conn, nil
 }
+
+// free copies a packet into one that was never received.
+func free(pk *divertdrv.Packet) *divertdrv.Packet {
+	return divertdrv.NewPacket(*pk.Addr, bytes.Clone(pk.Data))
+}
+
+// newBatch returns a batch with room for all that waits in a test.
+func newBatch() *divertdrv.Batch { return divertdrv.NewBatch(64, 1<<14) }

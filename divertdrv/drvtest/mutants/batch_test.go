@@ -1,4 +1,4 @@
-package drvtest
+package mutants
 
 import (
 	"bytes"
@@ -6,9 +6,13 @@ import (
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/addr"
+	"github.com/weirnet/weir/divertdrv/drvtest"
 	"github.com/weirnet/weir/divertdrv/reason"
 	"github.com/weirnet/weir/divertdrv/wire"
 )
+
+// large is the memory of the batch that the suite has to see whether Recv waits for more.
+const large = 1 << 16
 
 // exchange swaps what two packets of a batch hold.
 func exchange(b *divertdrv.Batch, i, j int) {
@@ -18,21 +22,21 @@ func exchange(b *divertdrv.Batch, i, j int) {
 }
 
 var batchMutants = []mutant{
-	{name: "large batches are out of order", twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
+	{name: "large batches are out of order", breaks: []string{"batch/sizes", "priority/order-through-several"}, twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
 		err := c.Conn.Recv(b)
 		if b.Len() > 4 && c.layer == divertdrv.Network {
 			exchange(b, 3, 4)
 		}
 		return err
 	}}},
-	{name: "a batch wastes its last place", twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
+	{name: "a batch wastes its last place", breaks: []string{"batch/sizes"}, twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
 		err := c.Conn.Recv(b)
 		if b.Len() == divertdrv.BatchMax {
 			b.Packets()[b.Len()-1].Data = nil
 		}
 		return err
 	}}},
-	{name: "a batch that is full of bytes loses its last packet", twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
+	{name: "a batch that is full of bytes loses its last packet", breaks: []string{"batch/what-does-not-fit-stays-queued"}, twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
 		err := c.Conn.Recv(b)
 		if more, room := b.Room(); more && room < 300 && b.Len() > 1 {
 			last := &b.Packets()[b.Len()-1]
@@ -40,7 +44,7 @@ var batchMutants = []mutant{
 		}
 		return err
 	}}},
-	{name: "Recv waits until a large batch is full", twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
+	{name: "Recv waits until a large batch is full", breaks: []string{"batch/does-not-wait-to-be-full"}, twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
 		_, room := b.Room()
 		err := c.Conn.Recv(b)
 		for more, _ := b.Room(); more && err == nil && room == large; more, _ = b.Room() {
@@ -51,7 +55,7 @@ var batchMutants = []mutant{
 		}
 		return err
 	}}},
-	{name: "what wakes a Recv comes garbled", twist: twist{
+	{name: "what wakes a Recv comes garbled", breaks: []string{"batch/waits-for-the-first"}, twist: twist{
 		start: func(d *twisted) { d.w.Network = &noisy{Network: d.w.Network, d: d} },
 		recv: func(c *twistedConn, b *divertdrv.Batch) error {
 			err := c.Conn.Recv(b)
@@ -65,7 +69,7 @@ var batchMutants = []mutant{
 			return err
 		},
 	}},
-	{name: "a cut packet passes as it is", twist: twist{complete: func(c *twistedConn, b *divertdrv.Batch) error {
+	{name: "a cut packet passes as it is", breaks: []string{"batch/a-packet-larger-than-the-batch-is-cut"}, twist: twist{complete: func(c *twistedConn, b *divertdrv.Batch) error {
 		for i := range b.Packets() {
 			pk := &b.Packets()[i]
 			var h wire.Headers
@@ -77,7 +81,7 @@ var batchMutants = []mutant{
 		}
 		return c.Conn.Complete(b)
 	}}},
-	{name: "a packet can be appended to in place", twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
+	{name: "a packet can be appended to in place", breaks: []string{"batch/memory-is-the-batch's"}, twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
 		err := c.Conn.Recv(b)
 		for i := range b.Packets() {
 			pk := &b.Packets()[i]
@@ -85,7 +89,7 @@ var batchMutants = []mutant{
 		}
 		return err
 	}}},
-	{name: "all packets have the first one's mark", twist: twist{complete: func(c *twistedConn, b *divertdrv.Batch) error {
+	{name: "all packets have the first one's mark", breaks: []string{"complete/marks-by-packet", "priority/a-drop-ends-it"}, twist: twist{complete: func(c *twistedConn, b *divertdrv.Batch) error {
 		if first, why := b.Outcome(0); first == divertdrv.Drop && c.packets() && !b.IsHeld(0) {
 			for i := range b.Packets() {
 				b.Fail(i, why)
@@ -93,7 +97,7 @@ var batchMutants = []mutant{
 		}
 		return c.Conn.Complete(b)
 	}}},
-	{name: "what is not marked passes", twist: twist{complete: func(c *twistedConn, b *divertdrv.Batch) error {
+	{name: "what is not marked passes", breaks: []string{"complete/unmarked-is-dropped"}, twist: twist{complete: func(c *twistedConn, b *divertdrv.Batch) error {
 		for i := range b.Packets() {
 			if m, why := b.Outcome(i); m == divertdrv.Drop && why == reason.Unmarked && c.packets() && !b.IsHeld(i) {
 				sendBy(c.d.bottom, b.Packets()[i].Addr, b.Packets()[i].Data)
@@ -101,7 +105,7 @@ var batchMutants = []mutant{
 		}
 		return c.Conn.Complete(b)
 	}}},
-	{name: "batches are completed in the order received", twist: twist{
+	{name: "batches are completed in the order received", breaks: []string{"complete/several-batches-in-any-order"}, twist: twist{
 		recv: func(c *twistedConn, b *divertdrv.Batch) error {
 			err := c.Conn.Recv(b)
 			if err == nil {
@@ -129,7 +133,7 @@ var batchMutants = []mutant{
 			return c.Conn.Complete(b)
 		},
 	}},
-	{name: "Recv ends once", twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
+	{name: "Recv ends once", breaks: []string{"shutdown/recv-reads-what-is-queued"}, twist: twist{recv: func(c *twistedConn, b *divertdrv.Batch) error {
 		err := c.Conn.Recv(b)
 		if err == divertdrv.ErrShutdown {
 			if c.rounds++; c.rounds > 1 {
@@ -142,11 +146,11 @@ var batchMutants = []mutant{
 
 // noisy is a Network that tells the mutant of what is sent.
 type noisy struct {
-	Network
+	drvtest.Network
 	d *twisted
 }
 
-func (n *noisy) Send(w Way, data []byte) error {
+func (n *noisy) Send(w drvtest.Way, data []byte) error {
 	n.d.mu.Lock()
 	conns := n.d.conns
 	n.d.mu.Unlock()
