@@ -25,7 +25,8 @@ func (p *probe) address(w Way) {
 	}
 	h := p.openAt(filterAll, layer, divertdrv.Options{})
 	for n, six := range []bool{false, true} {
-		sent := p.sendAs(spec{way: w, n: n, ipv6: six})
+		s := spec{way: w, n: n, ipv6: six}
+		sent := p.sendAs(s)
 		pk := p.pass(h, n)[0]
 		a := pk.Addr
 		if a.Layer() != layer || a.Event() != addr.EventPacket {
@@ -34,7 +35,7 @@ func (p *probe) address(w Way) {
 		if a.Outbound() != (w != Inbound) || a.Loopback() != (w == Loopback) || a.IPv6() != six || a.Impostor() || a.Sniffed() {
 			p.Errorf("outbound %v, loopback %v, IPv6 %v, impostor %v, sniffed %v", a.Outbound(), a.Loopback(), a.IPv6(), a.Impostor(), a.Sniffed())
 		}
-		if d := differ(pk.Data, sent); d != "" {
+		if d := differ(pk.Data, p.routed(s, sent, pk.Data)); d != "" {
 			p.Errorf("received is not what was sent: %s", d)
 		}
 		if out := p.hasLeft(n)[0]; out.AtHost != (w == Inbound || w == Loopback) {

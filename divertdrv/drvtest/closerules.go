@@ -17,7 +17,7 @@ var closeRules = []Rule{
 	{"close/what-is-in-a-batch-is-lost", "WinDivert 2.2, read but not sent; reason.Abandoned", nil, closeInBatch},
 	{"close/held-and-unread-together", "divertdrv.Handle.Close", []need{needHold}, closeTogether},
 	{"close/others-go-on", "WinDivert 5.10", nil, closeOthers},
-	{"close/unread-for-too-long-is-lost", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_TIME", []need{needShed}, closeExpired},
+	{"close/unread-for-too-long-is-lost", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_TIME", []need{needShed, needQueueTime}, closeExpired},
 	{"close/while-receiving", "divertdrv.Handle", nil, closeWhile},
 }
 
@@ -134,9 +134,9 @@ func closeOthers(p *probe) {
 
 func closeExpired(p *probe) {
 	h := p.open(0, 0)
-	p.set(h, addr.QueueTime, 100)
+	p.set(h, addr.QueueTime, queueTime)
 	p.send(1)
-	p.advance(150 * time.Millisecond)
+	p.advance(tooLong)
 	p.shutClosed(h)
 	p.hasLeft()
 	p.lost(h, reason.QueueTime, 1)

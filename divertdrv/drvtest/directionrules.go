@@ -6,14 +6,14 @@ import (
 )
 
 var directionRules = []Rule{
-	{"drop-all/drops", "WinDivert 5.4, WINDIVERT_FLAG_DROP", nil, dropAllDrops},
-	{"drop-all/is-counted", "divertdrv.Stats, reason.DropHandle", nil, dropAllCounts},
-	{"drop-all/the-rest-passes", "WinDivert 5.4, WINDIVERT_FLAG_DROP", nil, dropAllRest},
-	{"recv-only/cannot-pass", "WinDivert 5.4, WINDIVERT_FLAG_RECV_ONLY: block or capture, not inject", nil, recvOnlyPass},
-	{"recv-only/cannot-inject", "WinDivert 5.4, WINDIVERT_FLAG_RECV_ONLY", nil, recvOnlyInject},
-	{"send-only/takes-nothing", "WinDivert 5.4, WINDIVERT_FLAG_SEND_ONLY", nil, sendOnlyTakes},
-	{"send-only/cannot-receive", "WinDivert 5.4, WINDIVERT_FLAG_SEND_ONLY", nil, sendOnlyRecv},
-	{"send-only/injects", "WinDivert 5.4, WINDIVERT_FLAG_SEND_ONLY", []need{needInject}, sendOnlyInjects},
+	{"drop-all/drops", "WinDivert 5.4, WINDIVERT_FLAG_DROP", []need{needDropAll}, dropAllDrops},
+	{"drop-all/is-counted", "divertdrv.Stats, reason.DropHandle", []need{needDropAll}, dropAllCounts},
+	{"drop-all/the-rest-passes", "WinDivert 5.4, WINDIVERT_FLAG_DROP", []need{needDropAll}, dropAllRest},
+	{"recv-only/cannot-pass", "WinDivert 5.4, WINDIVERT_FLAG_RECV_ONLY: block or capture, not inject", []need{needRecvOnly}, recvOnlyPass},
+	{"recv-only/cannot-inject", "WinDivert 5.4, WINDIVERT_FLAG_RECV_ONLY", []need{needRecvOnly}, recvOnlyInject},
+	{"send-only/takes-nothing", "WinDivert 5.4, WINDIVERT_FLAG_SEND_ONLY", []need{needSendOnly}, sendOnlyTakes},
+	{"send-only/cannot-receive", "WinDivert 5.4, WINDIVERT_FLAG_SEND_ONLY", []need{needSendOnly}, sendOnlyRecv},
+	{"send-only/injects", "WinDivert 5.4, WINDIVERT_FLAG_SEND_ONLY", []need{needSendOnly, needInject}, sendOnlyInjects},
 }
 
 func dropAllDrops(p *probe) {

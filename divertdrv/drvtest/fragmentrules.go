@@ -9,8 +9,8 @@ import (
 
 var fragmentRules = []Rule{
 	{"fragments/as-they-come", "WinDivert 5.4, WINDIVERT_FLAG_FRAGMENTS", []need{needFragments, needInbound}, fragmentsAsTheyCome},
-	{"fragments/reassembled-without-the-flag", "WinDivert 5.4, WINDIVERT_FLAG_FRAGMENTS", []need{needFragments, needInbound}, fragmentsReassembled},
-	{"fragments/outbound-as-they-are", "WinDivert 5.4, WINDIVERT_FLAG_FRAGMENTS: inbound only", nil, fragmentsOutbound},
+	{"fragments/reassembled-without-the-flag", "WinDivert 5.4, WINDIVERT_FLAG_FRAGMENTS", []need{needJoined, needInbound}, fragmentsReassembled},
+	{"fragments/outbound-as-they-are", "WinDivert 5.4, WINDIVERT_FLAG_FRAGMENTS: inbound only", []need{needFragments}, fragmentsOutbound},
 }
 
 // Fragments of the suite are told by what every one of them has: its identification, or its extension header.

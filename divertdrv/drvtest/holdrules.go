@@ -268,7 +268,9 @@ func holdGoroutines(p *probe) {
 func holdAfter(p *probe) {
 	h := p.open(0, 0)
 	p.send(1, 2)
-	held := p.hold(h, 50*time.Millisecond, divertdrv.Pass, 1, 2)
+	held := p.holdEach(h, func(n int) (time.Duration, divertdrv.Mark) {
+		return time.Duration(n-1) * 50 * time.Millisecond, divertdrv.Pass // the first has none
+	}, 1, 2)
 	told := make(chan error, 3)
 	tell := func() { told <- nil }
 	held[0].AfterRelease(tell)

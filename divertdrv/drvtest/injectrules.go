@@ -21,7 +21,7 @@ var injectRules = []Rule{
 	{"inject/alignment", "divertdrv.Caps.HeaderAlign", []need{needInject}, injectAlign},
 	{"inject/inbound-at-an-interface-that-is", "WinDivert 5.7, assumed to contain valid interface numbers", []need{needInjectInbound, needInterfaces}, injectInterface},
 	{"inject/nothing", "divertdrv.Handle.Inject", nil, injectNothing},
-	{"inject/forward", "WinDivert 5.7, NETWORK_FORWARD", []need{needInject, needLayerForward}, injectForward},
+	{"inject/forward", "WinDivert 5.7, NETWORK_FORWARD", []need{needForwardInject}, injectForward},
 	{"inject/only-with-caps", "divertdrv.Caps.Inject", nil, injectCaps},
 }
 

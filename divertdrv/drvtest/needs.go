@@ -31,14 +31,24 @@ const (
 	needSockets  need = "programs with sockets"
 
 	needInterfaces need = "interfaces with an index"
+	needJoined     need = "fragments that are joined"
 
 	needLayerForward  need = "layer forward"
+	needForwardInject need = "Caps.Inject at layer forward"
 	needLayerFlow     need = "layer flow"
 	needLayerSocket   need = "layer socket"
 	needLayerReflect  need = "layer reflect"
-	needOverOpen      need = "overload open"
-	needOverClosed    need = "overload closed"
-	needSeveralReader need = "several readers"
+
+	needSniff      need = "flag sniff"
+	needDropAll    need = "flag drop"
+	needRecvOnly   need = "flag recv-only"
+	needSendOnly   need = "flag send-only"
+	needOverOpen   need = "overload open"
+	needOverClosed need = "overload closed"
+
+	needQueueLength need = "parameter queue length"
+	needQueueTime   need = "parameter queue time"
+	needQueueSize   need = "parameter queue size"
 )
 
 // abilities are what a World has.
@@ -55,33 +65,63 @@ func survey(t T, s *Setup) abilities {
 		needHold:    c.HoldMax > 0,
 		needInbound: w.can(Inbound), needLoopback: w.can(Loopback), needForward: w.can(Forwarded),
 		needShed: !w.Waits, needWake: !w.Unwoken, needJumbo: w.Jumbo, needSockets: w.Sockets != nil,
-		needInterfaces: w.IfIdx != 0,
+		needInterfaces: w.IfIdx != 0, needJoined: !w.Unjoined,
 	}
+	has.opening(t, w)
+	has.asking(t, w)
+	return has
+}
+
+// opening finds out what can be opened. What cannot is ErrUnsupported: open/refusals-have-a-name looks at the error.
+func (has abilities) opening(t T, w *World) {
+	t.Helper()
 	for n, l := range map[need]divertdrv.Layer{
 		needLayerForward: divertdrv.NetworkForward, needLayerFlow: divertdrv.LayerFlow,
 		needLayerSocket: divertdrv.LayerSocket, needLayerReflect: divertdrv.LayerReflect,
 	} {
-		has[n] = opens(t, w, l, divertdrv.Options{Flags: mandatory(l)})
+		has[n], _ = w.opens(t, l, divertdrv.Options{Flags: mandatory(l)})
 	}
-	has[needOverOpen] = opens(t, w, divertdrv.Network, divertdrv.Options{Overload: divertdrv.OverloadOpen})
-	has[needOverClosed] = opens(t, w, divertdrv.Network, divertdrv.Options{Overload: divertdrv.OverloadClosed})
-	has[needSeveralReader] = opens(t, w, divertdrv.Network, divertdrv.Options{Readers: 2})
-	return has
+	for n, o := range map[need]divertdrv.Options{
+		needSniff: {Flags: divertdrv.Sniff}, needDropAll: {Flags: divertdrv.DropAll},
+		needRecvOnly: {Flags: divertdrv.RecvOnly}, needSendOnly: {Flags: divertdrv.SendOnly},
+		needOverOpen: {Overload: divertdrv.OverloadOpen}, needOverClosed: {Overload: divertdrv.OverloadClosed},
+	} {
+		has[n], _ = w.opens(t, divertdrv.Network, o)
+	}
+	_, forward := w.opens(t, divertdrv.NetworkForward, divertdrv.Options{})
+	has[needForwardInject] = forward.Inject
 }
 
-// opens says whether the driver can do what is asked. What it cannot is ErrUnsupported: open/refusals looks at the error.
-func opens(t T, w *World, l divertdrv.Layer, o divertdrv.Options) bool {
+// asking finds out which limits a queue has. One that it has not is ErrUnsupported.
+func (has abilities) asking(t T, w *World) {
+	t.Helper()
+	h, err := divertdrv.Open("false", divertdrv.Network, &divertdrv.Options{Driver: w.Driver})
+	if err != nil {
+		t.Fatalf("layer %v: %v", divertdrv.Network, err)
+	}
+	defer func() { _ = h.Close() }()
+	for param, n := range queueParams {
+		_, err := h.Param(param)
+		has[n] = err == nil
+		if err != nil && !errors.Is(err, divertdrv.ErrUnsupported) {
+			t.Errorf("Param(%d): %v; want a number, or ErrUnsupported", param, err)
+		}
+	}
+}
+
+// opens says whether the driver can do what is asked, and what it claims to do there.
+func (w *World) opens(t T, l divertdrv.Layer, o divertdrv.Options) (bool, divertdrv.Caps) {
 	t.Helper()
 	o.Driver = w.Driver
 	h, err := divertdrv.Open("false", l, &o)
 	if err == nil {
-		_ = h.Close()
-		return true
+		defer func() { _ = h.Close() }()
+		return true, h.Caps()
 	}
 	if !errors.Is(err, divertdrv.ErrUnsupported) {
 		t.Errorf("layer %v, %+v: %v; want a handle, or ErrUnsupported", l, o, err)
 	}
-	return false
+	return false, divertdrv.Caps{}
 }
 
 func (w *World) can(way Way) bool { return slices.Contains(w.Ways, way) }

@@ -13,7 +13,7 @@ var paramRules = []Rule{
 	{"param/bounds", "WinDivert 5.11, minimum and maximum values", nil, paramBounds},
 	{"param/read-only-and-unknown", "WinDivert 5.11, ERROR_INVALID_PARAMETER", nil, paramReadOnly},
 	{"param/version", "WinDivert 5.12, WINDIVERT_PARAM_VERSION_MAJOR", nil, paramVersion},
-	{"param/each-handle-has-its-own", "WinDivert 5.11", nil, paramOwn},
+	{"param/each-handle-has-its-own", "WinDivert 5.11", []need{needQueueLength}, paramOwn},
 }
 
 var statsRules = []Rule{
@@ -21,11 +21,24 @@ var statsRules = []Rule{
 	{"stats/a-driver-counts-what-the-handle-cannot", "divertdrv.Conn", nil, statsBooks},
 }
 
-var queueParams = []divertdrv.Param{addr.QueueLength, addr.QueueTime, addr.QueueSize}
+// queueParams are the limits of a queue.
+var queueParams = map[divertdrv.Param]need{
+	addr.QueueLength: needQueueLength, addr.QueueTime: needQueueTime, addr.QueueSize: needQueueSize,
+}
+
+// params are those of them that the driver has.
+func (p *probe) params() (all []divertdrv.Param) {
+	for param, n := range queueParams {
+		if p.has[n] {
+			all = append(all, param)
+		}
+	}
+	return all
+}
 
 func paramDefaults(p *probe) {
 	h := p.open(0, 0)
-	for _, param := range queueParams {
+	for _, param := range p.params() {
 		_, _, def, _ := param.Range()
 		p.is("default", p.get(h, param), def)
 	}
@@ -33,7 +46,7 @@ func paramDefaults(p *probe) {
 
 func paramSet(p *probe) {
 	h := p.open(0, 0)
-	for _, param := range queueParams {
+	for _, param := range p.params() {
 		lo, hi, def, _ := param.Range()
 		for _, v := range []uint64{lo, hi, lo + 1, def} {
 			p.set(h, param, v)
@@ -45,7 +58,7 @@ func paramSet(p *probe) {
 // What is refused changes nothing.
 func paramBounds(p *probe) {
 	h := p.open(0, 0)
-	for _, param := range queueParams {
+	for _, param := range p.params() {
 		lo, hi, def, _ := param.Range()
 		for _, v := range []uint64{0, lo - 1, hi + 1, 1 << 40} {
 			p.isErr("SetParam out of bounds", h.SetParam(param, v), divertdrv.ErrInvalid)

@@ -126,7 +126,6 @@ func priorityClosed(p *probe) {
 
 // Packets come out in the order in which they went in, whoever took some of them on the way.
 func priorityOrder(p *probe) {
-	p.open(3, divertdrv.Sniff)
 	high, low := p.open(1, 0), p.open(0, 0)
 	p.send(seq(1, 90)...)
 	p.pass(high, seq(1, 90)...)

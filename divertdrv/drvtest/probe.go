@@ -15,6 +15,7 @@ const defaultPatience = 10 * time.Second
 type probe struct {
 	T
 	w        *World
+	has      abilities
 	patience time.Duration
 	handles  []*handle
 	arrived  []Arrival // what left since the rule last asked
@@ -45,8 +46,8 @@ func newWorld(t T, s *Setup) *World {
 	return w
 }
 
-func newProbe(t T, s *Setup) *probe {
-	p := &probe{T: t, w: newWorld(t, s), patience: s.Patience}
+func newProbe(t T, s *Setup, has abilities) *probe {
+	p := &probe{T: t, w: newWorld(t, s), has: has, patience: s.Patience}
 	if p.patience <= 0 {
 		p.patience = defaultPatience
 	}

@@ -9,24 +9,29 @@ import (
 )
 
 var queueRules = []Rule{
-	{"queue/length-sheds-the-oldest", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_LENGTH", []need{needShed}, queueLength},
-	{"queue/size-sheds-the-oldest", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_SIZE", []need{needShed}, queueSize},
-	{"queue/larger-than-the-queue", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_SIZE", []need{needShed, needJumbo, needInbound}, queueTooLarge},
-	{"queue/time-sheds-what-waited", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_TIME", []need{needShed}, queueTime},
-	{"queue/time-is-at-least-that", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_TIME: minimum time", nil, queueTimeMinimum},
-	{"queue/reading-makes-room", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_LENGTH", nil, queueRoom},
-	{"queue/losses-are-counted-by-cause", "divertdrv.Stats.LostBy", []need{needShed, needLossCounted}, queueLostBy},
-	{"queue/each-handle-has-its-own", "WinDivert 5.11", []need{needShed}, queueOwn},
-	{"queue/copies-are-shed-alone", "WinDivert 5.4, WINDIVERT_FLAG_SNIFF", []need{needShed}, queueCopies},
-	{"queue/what-passes-above-may-be-shed-below", "WinDivert 5.4, priority", []need{needShed}, queueBelow},
+	{"queue/length-sheds-the-oldest", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_LENGTH", []need{needShed, needQueueLength}, queueLength},
+	{"queue/size-sheds-the-oldest", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_SIZE", []need{needShed, needQueueSize}, queueSize},
+	{"queue/larger-than-the-queue", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_SIZE", []need{needShed, needQueueSize, needJumbo, needInbound}, queueTooLarge},
+	{"queue/a-shorter-length-holds-from-the-next-packet", "WinDivert 5.11; divertdrv.Handle.SetParam", []need{needShed, needQueueLength}, queueShorter},
+	{"queue/time-sheds-what-waited", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_TIME", []need{needShed, needQueueTime}, queueTimeSheds},
+	{"queue/time-is-at-least-that", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_TIME: minimum time", []need{needQueueTime}, queueTimeMinimum},
+	{"queue/reading-makes-room", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_LENGTH", []need{needQueueLength}, queueRoom},
+	{"queue/losses-are-counted-by-cause", "divertdrv.Stats.LostBy", []need{needShed, needQueueLength, needQueueTime, needLossCounted}, queueLostBy},
+	{"queue/each-handle-has-its-own", "WinDivert 5.11", []need{needShed, needQueueLength}, queueOwn},
+	{"queue/copies-are-shed-alone", "WinDivert 5.4, WINDIVERT_FLAG_SNIFF", []need{needShed, needQueueLength, needSniff}, queueCopies},
+	{"queue/what-passes-above-may-be-shed-below", "WinDivert 5.4, priority", []need{needShed, needQueueLength}, queueBelow},
 }
 
 var overloadRules = []Rule{
-	{"overload/open-lets-pass", "divertdrv.OverloadOpen", []need{needShed, needOverOpen}, overloadOpen},
-	{"overload/closed-loses-the-newest", "divertdrv.OverloadClosed", []need{needShed, needOverClosed}, overloadClosed},
+	{"overload/open-lets-pass", "divertdrv.OverloadOpen", []need{needShed, needQueueLength, needOverOpen}, overloadOpen},
+	{"overload/closed-loses-the-newest", "divertdrv.OverloadClosed", []need{needShed, needQueueLength, needOverClosed}, overloadClosed},
 }
 
-const shortest = 32 // the smallest QueueLength that may be set
+const (
+	shortest  = 32   // the smallest QueueLength that may be set
+	queueTime = 1000 // milliseconds: short, and long enough that a machine that is busy does not let fresh packets wait for it
+	tooLong   = 1100 * time.Millisecond
+)
 
 func (p *probe) set(h *handle, param divertdrv.Param, v uint64) {
 	p.Helper()
@@ -61,6 +66,16 @@ func queueLength(p *probe) {
 	p.hasLeft()
 	p.rest(h, seq(9, shortest+8)...)
 	p.lost(h, reason.QueueLength, 8)
+}
+
+func queueShorter(p *probe) {
+	h := p.open(0, 0)
+	p.send(seq(1, shortest+8)...)
+	p.set(h, addr.QueueLength, shortest)
+	p.send(shortest + 9)
+	p.rest(h, seq(10, shortest+9)...)
+	p.lost(h, reason.QueueLength, 9)
+	p.hasLeft(seq(10, shortest+9)...)
 }
 
 // The account of a packet is its length and the driver's own header: 63 bytes in WinDivert 2.2, no more than 1 KiB in any.
@@ -102,11 +117,11 @@ func queueTooLarge(p *probe) {
 	p.lost(h, reason.QueueSize, 1)
 }
 
-func queueTime(p *probe) {
+func queueTimeSheds(p *probe) {
 	h := p.open(0, 0)
-	p.set(h, addr.QueueTime, 100)
+	p.set(h, addr.QueueTime, queueTime)
 	p.send(1, 2)
-	p.advance(150 * time.Millisecond)
+	p.advance(tooLong)
 	p.send(3)
 	p.rest(h, 3)
 	p.hasLeft(3)
@@ -139,9 +154,9 @@ func queueRoom(p *probe) {
 func queueLostBy(p *probe) {
 	h := p.open(0, 0)
 	p.set(h, addr.QueueLength, shortest)
-	p.set(h, addr.QueueTime, 100)
+	p.set(h, addr.QueueTime, queueTime)
 	p.send(seq(1, shortest+3)...)
-	p.advance(150 * time.Millisecond)
+	p.advance(tooLong)
 	p.rest(h)
 	st := h.Stats()
 	p.is("lost by length", st.LostBy[reason.QueueLength], 3)

@@ -15,7 +15,7 @@ import (
 )
 
 var raceRules = []Rule{
-	{"race/everything-at-once", "divertdrv.Handle, from any goroutine", []need{needInject, needHold}, raceEverything},
+	{"race/everything-at-once", "divertdrv.Handle, from any goroutine", nil, raceEverything},
 	{"race/shutdown-and-close", "divertdrv.Handle, from any goroutine", nil, raceEnds},
 }
 
@@ -122,7 +122,7 @@ func (w *worker) watch(handles ...*handle) error {
 			if err := st.Conserved(); err != nil {
 				return err
 			}
-			if _, err := h.Param(addr.QueueTime); ended(err) != nil {
+			if _, err := h.Param(addr.QueueLength); w.has[needQueueLength] && ended(err) != nil {
 				return err
 			}
 		}
@@ -138,7 +138,11 @@ func (w *worker) watch(handles ...*handle) error {
 // out twice, and the books of the whole network are right (see probe.finish).
 func raceEverything(p *probe) {
 	w := &worker{probe: p, errs: make(chan error, 100)}
-	high, low, copies := p.open(1, 0), p.open(0, 0), p.open(2, divertdrv.Sniff)
+	high, low := p.open(1, 0), p.open(0, 0)
+	all := []*handle{high, low}
+	if p.has[needSniff] {
+		all = append(all, p.open(2, divertdrv.Sniff))
+	}
 	var senders, readers, watchers sync.WaitGroup
 	for i := range raceSenders {
 		way := Outbound
@@ -147,14 +151,16 @@ func raceEverything(p *probe) {
 		}
 		w.start(&senders, "a sender", func() error { return w.sendRow(way, i*racePackets, racePackets) })
 	}
-	w.start(&senders, "an injector", func() error { return w.injectRow(high) })
-	for i, h := range []*handle{high, low, copies} {
+	if p.has[needInject] {
+		w.start(&senders, "an injector", func() error { return w.injectRow(high) })
+	}
+	for i, h := range all {
 		w.start(&readers, "a reader", func() error { return w.read(h, uint64(i)) })
 	}
 	p.Cleanup(func() { w.stop.Store(true) })
-	w.start(&watchers, "a watcher", func() error { return w.watch(high, low, copies) })
+	w.start(&watchers, "a watcher", func() error { return w.watch(all...) })
 	p.isErr("sending", p.within("sending", func() error { senders.Wait(); return nil }), nil)
-	w.end(&readers, high, low, copies)
+	w.end(&readers, all...)
 	w.stop.Store(true)
 	p.isErr("watching", p.within("watching", func() error { watchers.Wait(); return nil }), nil)
 	close(w.errs)

@@ -9,10 +9,10 @@ import (
 var needsReflect = []need{needLayerReflect}
 
 var reflectRules = []Rule{
-	{"reflect/those-that-are-open", "WinDivert 5.1, can also capture events that occurred before", needsReflect, reflectBefore},
-	{"reflect/open-and-close", "WinDivert 5.2, WINDIVERT_EVENT_REFLECT_OPEN", needsReflect, reflectOpenClose},
-	{"reflect/what-is-told", "WinDivert 5.3, Reflect", needsReflect, reflectFields},
-	{"reflect/the-filter-is-its-object", "WinDivert 5.1, an object representation of the filter", needsReflect, reflectObject},
+	{"reflect/those-that-are-open", "WinDivert 5.1, can also capture events that occurred before", append(needsReflect, needSniff), reflectBefore},
+	{"reflect/open-and-close", "WinDivert 5.2, WINDIVERT_EVENT_REFLECT_OPEN", append(needsReflect, needSendOnly), reflectOpenClose},
+	{"reflect/what-is-told", "WinDivert 5.3, Reflect", append(needsReflect, needSniff), reflectFields},
+	{"reflect/the-filter-is-its-object", "WinDivert 5.1, an object representation of the filter", append(needsReflect, needSendOnly), reflectObject},
 	{"reflect/never-each-other", "WinDivert 5.1, cannot capture other REFLECT handles", needsReflect, reflectOthers},
 	{"reflect/filter", "WinDivert 7, layer and priority", needsReflect, reflectFilter},
 	{"reflect/all-handles-see-all", "WinDivert 5.4, WINDIVERT_FLAG_SNIFF is mandatory", needsReflect, reflectAll},

@@ -24,7 +24,7 @@ func Rules() []Rule {
 }
 
 // run asks one World whether it obeys.
-func (r *Rule) run(t T, s *Setup) {
+func (r *Rule) run(t T, s *Setup, has abilities) {
 	t.Helper()
-	r.test(newProbe(t, s))
+	r.test(newProbe(t, s, has))
 }

@@ -19,7 +19,7 @@ func TestDriver(t *testing.T, s Setup) {
 			if lack != "" {
 				t.Skipf("%s: the driver's world lacks: %s", r.Ref, lack)
 			}
-			r.run(t, &s)
+			r.run(t, &s, has)
 		})
 	}
 	t.Run("skips", func(t *testing.T) {
@@ -65,7 +65,7 @@ func Check(s Setup, names ...string) Result {
 			res.Skipped[r.Name] = string(lack)
 			continue
 		}
-		if broken := record(func(t T) { r.run(t, &s) }); broken != nil {
+		if broken := record(func(t T) { r.run(t, &s, has) }); broken != nil {
 			res.Failed[r.Name] = broken
 		}
 	}

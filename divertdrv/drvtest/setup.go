@@ -48,6 +48,9 @@ type World struct {
 	// it returns with the next packet, or when there are no more.
 	Unwoken bool
 
+	// Unjoined says that inbound fragments come to every handle as they were recorded, so that none sees the packet that they make.
+	Unjoined bool
+
 	// Jumbo says that the Network can bring datagrams of 65,535 bytes inbound.
 	Jumbo bool
 

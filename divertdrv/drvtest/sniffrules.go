@@ -6,12 +6,12 @@ import (
 )
 
 var sniffRules = []Rule{
-	{"sniff/the-packet-goes-on-at-once", "WinDivert 5.4, WINDIVERT_FLAG_SNIFF", nil, sniffGoesOn},
-	{"sniff/only-copies-say-so", "WinDivert 5.3, Sniffed", nil, sniffMarked},
-	{"sniff/what-becomes-of-a-copy-is-nothing", "divertdrv.Sniff", nil, sniffVoid},
-	{"sniff/a-copy-may-be-held", "divertdrv.Sniff, Batch.Hold", []need{needHold}, sniffHeld},
-	{"sniff/several", "WinDivert 5.4, WINDIVERT_FLAG_SNIFF", nil, sniffSeveral},
-	{"sniff/unread-copies-end-with-the-handle", "WinDivert 5.10", nil, sniffUnread},
+	{"sniff/the-packet-goes-on-at-once", "WinDivert 5.4, WINDIVERT_FLAG_SNIFF", []need{needSniff}, sniffGoesOn},
+	{"sniff/only-copies-say-so", "WinDivert 5.3, Sniffed", []need{needSniff}, sniffMarked},
+	{"sniff/what-becomes-of-a-copy-is-nothing", "divertdrv.Sniff", []need{needSniff}, sniffVoid},
+	{"sniff/a-copy-may-be-held", "divertdrv.Sniff, Batch.Hold", []need{needSniff, needHold}, sniffHeld},
+	{"sniff/several", "WinDivert 5.4, WINDIVERT_FLAG_SNIFF", []need{needSniff}, sniffSeveral},
+	{"sniff/unread-copies-end-with-the-handle", "WinDivert 5.10", []need{needSniff}, sniffUnread},
 }
 
 func sniffGoesOn(p *probe) {

@@ -81,6 +81,20 @@ var walkMutants = []mutant{
 			wire.DecrementTTL(pk.Data, &h)
 		}
 	})}},
+	{name: "a loopback pass pays a hop", breaks: []string{"pass/changes-no-byte-loopback"}, twist: twist{complete: passing(func(_ *twistedConn, b *divertdrv.Batch, i int) {
+		var h wire.Headers
+		if pk := &b.Packets()[i]; pk.Addr.Loopback() && wire.Parse(pk.Data, &h) {
+			wire.DecrementTTL(pk.Data, &h)
+		}
+	})}},
+	{name: "a forwarded pass changes the last byte", breaks: []string{"pass/changes-no-byte-forwarded"}, twist: twist{complete: func(c *twistedConn, b *divertdrv.Batch) error {
+		for i := range b.Packets() {
+			if pk := &b.Packets()[i]; c.layer == divertdrv.NetworkForward {
+				pk.Data[len(pk.Data)-1]++
+			}
+		}
+		return c.Conn.Complete(b)
+	}}},
 	{name: "a pass repairs checksums", breaks: []string{"pass/a-wrong-checksum-stays"}, twist: twist{complete: passing(func(_ *twistedConn, b *divertdrv.Batch, i int) {
 		wire.CalcChecksums(b.Packets()[i].Data, 0)
 	})}},
