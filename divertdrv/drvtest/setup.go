@@ -21,8 +21,12 @@ type Setup struct {
 	// cleanup must end every call that is still blocked in the driver.
 	New func(t T) *World
 
-	// Skips are the names of the rules that the driver's World cannot be asked, in any order. Any difference fails.
+	// Skips are the names of the rules that the driver's World cannot be asked, in any order; group/* is a whole group. Any
+	// difference fails.
 	Skips []string
+
+	// Docs is a Markdown file whose table of rules must say the same as Skips, in the column that is named as the driver. "": none.
+	Docs string
 
 	// Patience is how long the suite waits for what must happen. 0: 10 s.
 	Patience time.Duration

@@ -10,7 +10,9 @@ import (
 
 // The whole contract on a host with two interfaces, with nothing left out.
 func TestDriver(t *testing.T) {
-	drvtest.TestDriver(t, on(simdrv.Config{Interfaces: simtest.Interfaces()}))
+	s := on(simdrv.Config{Interfaces: simtest.Interfaces()})
+	s.Docs = "../../docs/drivers.md"
+	drvtest.TestDriver(t, s)
 }
 
 // The same where nothing is said of interfaces, and injection may name any.
