@@ -101,7 +101,7 @@ func openExclusiveFlags(p *probe) {
 }
 
 func openUnknownFlags(p *probe) {
-	for bit := divertdrv.Flags(addr.AllFlags + 1); bit != 0; bit <<= 1 {
+	for bit := addr.AllFlags + 1; bit != 0; bit <<= 1 {
 		p.isErr(bit.String(), p.try("true", divertdrv.Network, divertdrv.Options{Flags: bit}), divertdrv.ErrInvalid)
 	}
 }

@@ -31,12 +31,16 @@ func Interfaces() []simdrv.Interface {
 	}
 }
 
-// New makes a host by c, whose clock, limit of held packets and ends are set here. It lacks nothing that the suite asks for,
-// unless c names no interfaces.
+// New makes a host by c, whose limit of held packets and ends are set here, and whose clock is a virtual one if c has none. It
+// lacks nothing that the suite asks for, unless c names no interfaces.
 func New(t drvtest.T, c simdrv.Config) *drvtest.World {
 	n := &network{listening: map[uint16]*simdrv.Socket{}}
-	v := clock.NewVirtual(time.Unix(1_700_000_000, 0))
-	c.Clock, c.HoldMax, c.OnWire, c.OnHost = v, holdMax, n.arrive(false), n.arrive(true)
+	var advance func(time.Duration)
+	if c.Clock == nil {
+		v := clock.NewVirtual(time.Unix(1_700_000_000, 0))
+		c.Clock, advance = v, v.Advance
+	}
+	c.HoldMax, c.OnWire, c.OnHost = holdMax, n.arrive(false), n.arrive(true)
 	n.sim = simdrv.New(c)
 	t.Cleanup(n.sim.Close)
 	w := &drvtest.World{
@@ -47,7 +51,7 @@ func New(t drvtest.T, c simdrv.Config) *drvtest.World {
 		},
 		Network: n,
 		Ways:    []drvtest.Way{drvtest.Outbound, drvtest.Inbound, drvtest.Loopback, drvtest.Forwarded},
-		Advance: v.Advance,
+		Advance: advance,
 		Sockets: n,
 		Jumbo:   true,
 	}
