@@ -17,11 +17,10 @@ var directionRules = []Rule{
 }
 
 func dropAllDrops(p *probe) {
-	above := p.open(1, 0)
-	p.open(0, divertdrv.DropAll)
-	below := p.open(-1, 0)
+	above, h, below := p.open(1, 0), p.open(0, divertdrv.DropAll), p.open(-1, 0)
 	p.send(1, 2)
 	p.pass(above, 1, 2)
+	p.rest(h) // nothing is to be read
 	p.rest(below)
 	p.hasLeft()
 }

@@ -42,6 +42,8 @@ func filterMatches(p *probe) {
 		{"outbound and localPort == 40002", []int{1, 5}},
 		{fmt.Sprintf("remoteAddr == %v", p.w.IPv6.Remote), []int{4, 5}},
 		{fmt.Sprintf("ip.SrcAddr == %v and not tcp", p.w.IPv4.Local), []int{0, 1, 2, 3}},
+		{"event == PACKET and timestamp != 0", []int{0, 1, 2, 3, 4, 5}},
+		{"packet32[0] >= 0x60000000 and random8 < 256", []int{4, 5}},
 		{"inbound or tcp or icmp or fragment or impostor", nil},
 	} {
 		h := p.openAt(filterAll+" and ("+c.text+")", divertdrv.Network, divertdrv.Options{})

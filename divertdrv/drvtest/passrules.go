@@ -20,6 +20,7 @@ var modifyRules = []Rule{
 	{"modify/grown", "WinDivert 5.7, or a modified version", []need{needModify, needGrow}, modifyGrown},
 	{"modify/shrunk", "WinDivert 5.7, or a modified version", []need{needModify}, modifyShrunk},
 	{"modify/inbound", "WinDivert 5.7, or a modified version", []need{needModify, needGrow, needInbound}, modifyInbound},
+	{"modify/turned-round", "WinDivert 5.7, Outbound; its example streamdump", []need{needModify, needInjectInbound}, modifyTurned},
 	{"modify/corruption-is-not-laundered", "RFC 1624; divertdrv.Packet.Edit", []need{needModify}, modifyCorrupt},
 	{"modify/resize-bounds", "divertdrv.Packet.Resize", []need{needModify}, modifyBounds},
 	{"modify/only-what-was-changed", "divertdrv.Pass", []need{needModify}, modifyOnly},
@@ -154,6 +155,34 @@ func modifyShrunk(p *probe) {
 			p.isErr("Resize", pk.Resize(len(pk.Data)-less), nil)
 		}, func(sent []byte) []byte { return p.repaired(sent[:len(sent)-less], nil) })
 	}
+}
+
+// What the host sent goes back to it, from where it was sent to.
+func modifyTurned(p *probe) {
+	h, low := p.open(1, 0), p.open(0, 0)
+	sent := p.sendAs(spec{n: 1})
+	p.w.Network.Settle()
+	p.take(h, func(b *divertdrv.Batch, i, _ int) {
+		pk := &b.Packets()[i]
+		swapEnds(pk.Edit())
+		pk.Addr.SetOutbound(false)
+		pk.Set(divertdrv.Pass, 0)
+	}, 1)
+	if a := p.pass(low, 1)[0].Addr; a.Outbound() {
+		p.Errorf("to the handle below it is outbound")
+	}
+	out := p.hasLeft(1)[0]
+	swapEnds(sent)
+	if d := differ(out.Data, sent); d != "" || !out.AtHost {
+		p.Errorf("at the host: %v; %s", out.AtHost, d)
+	}
+}
+
+// swapEnds swaps the addresses of an IPv4 packet, which changes no checksum.
+func swapEnds(b []byte) {
+	src := [4]byte(b[12:16])
+	copy(b[12:], b[16:20])
+	copy(b[16:], src[:])
 }
 
 // A checksum that was wrong stays wrong by as much: the receiver must be able to tell. One that is not final yet was never

@@ -16,6 +16,7 @@ import (
 
 var raceRules = []Rule{
 	{"race/everything-at-once", "divertdrv.Handle, from any goroutine", nil, raceEverything},
+	{"race/a-recv-that-waits-keeps-nobody-waiting", "divertdrv.Handle, from any goroutine", nil, raceWaiting},
 	{"race/shutdown-and-close", "divertdrv.Handle, from any goroutine", nil, raceEnds},
 }
 
@@ -114,6 +115,18 @@ func (w *worker) injectRow(h *handle) error {
 	return nil
 }
 
+// turn sets the length of a queue to what it is.
+func (w *worker) turn(h *handle) error {
+	if !w.has[needQueueLength] {
+		return nil
+	}
+	v, err := h.Param(addr.QueueLength)
+	if err == nil {
+		err = h.SetParam(addr.QueueLength, v)
+	}
+	return ended(err)
+}
+
 // watch reads the books and turns the knobs all the time.
 func (w *worker) watch(handles ...*handle) error {
 	for !w.stop.Load() {
@@ -122,7 +135,7 @@ func (w *worker) watch(handles ...*handle) error {
 			if err := st.Conserved(); err != nil {
 				return err
 			}
-			if _, err := h.Param(addr.QueueLength); w.has[needQueueLength] && ended(err) != nil {
+			if err := w.turn(h); err != nil {
 				return err
 			}
 		}
@@ -132,6 +145,36 @@ func (w *worker) watch(handles ...*handle) error {
 		time.Sleep(100 * time.Microsecond)
 	}
 	return nil
+}
+
+// A driver that waits for packets under its lock would stop all others here.
+func raceWaiting(p *probe) {
+	h, other := p.open(1, 0), p.open(0, 0)
+	p.send(1)
+	b := newBatch()
+	p.fill(h, b)
+	passAll(b, 0, 1)
+	done := make(chan error, 1)
+	next := newBatch()
+	go func() { done <- h.Recv(next) }()
+	p.letBlock()
+	p.isErr("Complete", p.within("Complete", func() error { return h.Complete(b) }), nil)
+	p.pass(other, 1)
+	p.isErr("the rest", p.within("Stats, Param and Open", func() error {
+		st := h.Stats()
+		_, err := h.Param(addr.QueueLength)
+		if !p.has[needQueueLength] {
+			err = nil
+		}
+		return errors.Join(st.Conserved(), err, p.try("false", divertdrv.Network, divertdrv.Options{}))
+	}), nil)
+	p.hasLeft(1)
+	p.sendAs(spec{n: 2})
+	p.isErr("Recv", p.await("Recv", done), nil)
+	passAll(next, 0, 2)
+	p.complete(h, next)
+	p.rest(other, 2)
+	p.hasLeft(2)
 }
 
 // Senders, readers that pass, drop, change and hold, injections, deadlines, and ends in the middle of it all. No packet comes

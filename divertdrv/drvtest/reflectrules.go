@@ -4,6 +4,7 @@ import (
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/addr"
 	"github.com/weirnet/weir/divertdrv/filter"
+	"github.com/weirnet/weir/divertdrv/reason"
 )
 
 var needsReflect = []need{needLayerReflect}
@@ -16,6 +17,7 @@ var reflectRules = []Rule{
 	{"reflect/never-each-other", "WinDivert 5.1, cannot capture other REFLECT handles", needsReflect, reflectOthers},
 	{"reflect/filter", "WinDivert 7, layer and priority", needsReflect, reflectFilter},
 	{"reflect/all-handles-see-all", "WinDivert 5.4, WINDIVERT_FLAG_SNIFF is mandatory", needsReflect, reflectAll},
+	{"reflect/events-are-shed-like-packets", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_LENGTH", append(needsReflect, needQueueLength), reflectShed},
 	{"reflect/other-layers", "WinDivert 5.1", append(needsReflect, needLayerForward), reflectLayers},
 }
 
@@ -125,6 +127,18 @@ func reflectAll(p *probe) {
 	p.shutClosed(p.reflected("false", 0))
 	p.happened(one, addr.EventOpen, addr.EventClosed)
 	p.happened(two, addr.EventOpen, addr.EventClosed)
+}
+
+func reflectShed(p *probe) {
+	h := p.watch(filterReflect, divertdrv.LayerReflect)
+	p.set(h, addr.QueueLength, shortest)
+	for range shortest/2 + 3 {
+		p.shutClosed(p.reflected("false", 0))
+	}
+	if n := len(p.events(h)); n != shortest {
+		p.Errorf("%d events in a queue of %d", n, shortest)
+	}
+	p.lost(h, reason.QueueLength, 6)
 }
 
 func reflectLayers(p *probe) {

@@ -10,6 +10,7 @@ var shutdownRules = []Rule{
 	{"shutdown/recv-takes-nothing-more", "WinDivert 5.9, WINDIVERT_SHUTDOWN_RECV", nil, shutdownRecvMore},
 	{"shutdown/recv-wakes-who-waits", "WinDivert 5.9, ERROR_NO_DATA", []need{needWake}, shutdownWakes},
 	{"shutdown/recv-still-sends", "WinDivert 5.9, WINDIVERT_SHUTDOWN_RECV", []need{needInject}, shutdownRecvSends},
+	{"shutdown/recv-still-releases", "WinDivert 5.9, WINDIVERT_SHUTDOWN_RECV", []need{needHold}, shutdownRecvHeld},
 	{"shutdown/send-passes-nothing", "WinDivert 5.9, WINDIVERT_SHUTDOWN_SEND", nil, shutdownSendPass},
 	{"shutdown/send-injects-nothing", "WinDivert 5.9, WINDIVERT_SHUTDOWN_SEND", []need{needInject}, shutdownSendInject},
 	{"shutdown/send-releases-nothing", "WinDivert 5.9, WINDIVERT_SHUTDOWN_SEND", []need{needHold}, shutdownSendHeld},
@@ -68,6 +69,16 @@ func shutdownRecvSends(p *probe) {
 	p.shut(h, divertdrv.ShutdownRecv)
 	p.inject(h, p.free(spec{n: 1}))
 	p.hasLeft(1)
+}
+
+func shutdownRecvHeld(p *probe) {
+	h := p.open(0, 0)
+	p.send(1, 2)
+	held := p.hold(h, 0, divertdrv.Drop, 1, 2)
+	p.shut(h, divertdrv.ShutdownRecv)
+	p.release(held[1], divertdrv.Pass, 0)
+	p.release(held[0], divertdrv.Pass, 0)
+	p.hasLeft(2, 1)
 }
 
 // What is received goes nowhere from then on, and is counted.

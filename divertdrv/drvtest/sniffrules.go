@@ -11,6 +11,7 @@ var sniffRules = []Rule{
 	{"sniff/what-becomes-of-a-copy-is-nothing", "divertdrv.Sniff", []need{needSniff}, sniffVoid},
 	{"sniff/a-copy-may-be-held", "divertdrv.Sniff, Batch.Hold", []need{needSniff, needHold}, sniffHeld},
 	{"sniff/several", "WinDivert 5.4, WINDIVERT_FLAG_SNIFF", []need{needSniff}, sniffSeveral},
+	{"sniff/with-recv-only", "WinDivert 5.4, WINDIVERT_FLAG_RECV_ONLY: capture", []need{needSniff, needRecvOnly}, sniffRecvOnly},
 	{"sniff/unread-copies-end-with-the-handle", "WinDivert 5.10", []need{needSniff}, sniffUnread},
 }
 
@@ -82,6 +83,15 @@ func sniffSeveral(p *probe) {
 	}, 1, 2)
 	p.rest(below, 1)
 	p.hasLeft(1)
+}
+
+// What only watches says that it will not send, too.
+func sniffRecvOnly(p *probe) {
+	h := p.open(0, divertdrv.Sniff|divertdrv.RecvOnly)
+	p.send(1, 2)
+	p.hasLeft(1, 2)
+	p.rest(h, 1, 2)
+	p.hasLeft()
 }
 
 // A packet whose copy nobody read is not sent a second time.

@@ -69,6 +69,14 @@ var batchMutants = []mutant{
 			return err
 		},
 	}},
+	{name: "Complete waits for a Recv that waits", breaks: []string{"race/a-recv-that-waits-keeps-nobody-waiting"}, twist: twist{
+		complete: func(c *twistedConn, b *divertdrv.Batch) error {
+			for _, err := c.Conn.Param(addr.QueueLength); c.waiting.Load() && err == nil; _, err = c.Conn.Param(addr.QueueLength) {
+				time.Sleep(time.Millisecond)
+			}
+			return c.Conn.Complete(b)
+		},
+	}},
 	{name: "a cut packet passes as it is", breaks: []string{"batch/a-packet-larger-than-the-batch-is-cut"}, twist: twist{complete: func(c *twistedConn, b *divertdrv.Batch) error {
 		for i := range b.Packets() {
 			pk := &b.Packets()[i]

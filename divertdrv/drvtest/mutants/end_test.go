@@ -79,6 +79,18 @@ var endMutants = []mutant{
 			return c.Conn.Inject(p)
 		},
 	}},
+	{name: "Shutdown(recv) ends releases", breaks: []string{"shutdown/recv-still-releases"}, twist: twist{
+		shutdown: func(c *twistedConn, how divertdrv.Shutdown) error {
+			c.note(how)
+			return c.Conn.Shutdown(how)
+		},
+		release: func(c *twistedConn, token uint64, m divertdrv.Mark, p *divertdrv.Packet) error {
+			if c.note(0)&divertdrv.ShutdownRecv != 0 {
+				return divertdrv.ErrShutdown
+			}
+			return c.Conn.Release(token, m, p)
+		},
+	}},
 	{name: "Shutdown(send) ends receiving", breaks: []string{"shutdown/send-passes-nothing"}, twist: shutting(func(how divertdrv.Shutdown) divertdrv.Shutdown {
 		if how == divertdrv.ShutdownSend {
 			how = divertdrv.ShutdownBoth

@@ -46,6 +46,12 @@ var flagMutants = []mutant{
 		s.Received, s.Dropped = 0, divertdrv.Stats{}.Dropped
 		return s
 	}}},
+	{name: "Sniff with RecvOnly diverts", breaks: []string{"sniff/with-recv-only"}, twist: twist{open: flagged(func(l divertdrv.Layer, f divertdrv.Flags) divertdrv.Flags {
+		if l == divertdrv.Network && f&divertdrv.RecvOnly != 0 {
+			f &^= divertdrv.Sniff
+		}
+		return f
+	})}},
 	{name: "RecvOnly passes", breaks: []string{"recv-only/cannot-pass"}, twist: strip(divertdrv.RecvOnly)},
 	{name: "SendOnly takes", breaks: []string{"send-only/takes-nothing"}, twist: twist{open: flagged(func(l divertdrv.Layer, f divertdrv.Flags) divertdrv.Flags {
 		if f&divertdrv.SendOnly != 0 {

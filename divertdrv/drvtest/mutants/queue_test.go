@@ -44,7 +44,7 @@ func overloaded(from, to divertdrv.Overload) twist {
 }
 
 var queueMutants = []mutant{
-	{name: "queues have no length", breaks: []string{"queue/a-shorter-length-holds-from-the-next-packet", "queue/length-sheds-the-oldest"}, twist: deaf(addr.QueueLength)},
+	{name: "queues have no length", breaks: []string{"reflect/events-are-shed-like-packets", "queue/a-shorter-length-holds-from-the-next-packet", "queue/length-sheds-the-oldest"}, twist: deaf(addr.QueueLength)},
 	{name: "queues have no size", breaks: []string{"queue/larger-than-the-queue", "queue/size-sheds-the-oldest"}, twist: deaf(addr.QueueSize)},
 	{name: "queues have no time", breaks: []string{"queue/time-sheds-what-waited"}, twist: deaf(addr.QueueTime)},
 	{name: "a full queue loses the newest", breaks: []string{"queue/copies-are-shed-alone", "queue/length-sheds-the-oldest", "queue/size-sheds-the-oldest", "queue/what-passes-above-may-be-shed-below"}, twist: overloaded(divertdrv.OverloadShedOldest, divertdrv.OverloadClosed)},

@@ -106,6 +106,11 @@ var walkMutants = []mutant{
 	{name: "what passes turns round", breaks: []string{"pass/keeps-its-way"}, twist: twist{complete: passing(func(_ *twistedConn, b *divertdrv.Batch, i int) {
 		b.Packets()[i].Addr.SetOutbound(false)
 	})}},
+	{name: "what is turned round goes on", breaks: []string{"modify/turned-round"}, twist: twist{complete: passing(func(_ *twistedConn, b *divertdrv.Batch, i int) {
+		if b.Changed(i) {
+			b.Packets()[i].Addr.SetOutbound(true)
+		}
+	})}},
 	{name: "a change does not go on", breaks: []string{"modify/bytes", "priority/a-change-is-seen-below"}, twist: twist{recv: remember, complete: passing(func(c *twistedConn, b *divertdrv.Batch, i int) {
 		if pk := &b.Packets()[i]; b.Changed(i) {
 			pk.Data = c.remembered(b, i)
