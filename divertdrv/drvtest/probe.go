@@ -17,6 +17,8 @@ type probe struct {
 	w        *World
 	has      abilities
 	patience time.Duration
+	layer    divertdrv.Layer // of open
+	way      Way             // of send
 	handles  []*handle
 	arrived  []Arrival // what left since the rule last asked
 
@@ -114,10 +116,10 @@ func (p *probe) await(what string, done <-chan error) error {
 	}
 }
 
-// open opens a handle at Network for all packets of the suite.
+// open opens a handle for all packets of the suite, at Network unless the rule is asked elsewhere.
 func (p *probe) open(priority int16, flags divertdrv.Flags) *handle {
 	p.Helper()
-	return p.openAt(filterAll, divertdrv.Network, divertdrv.Options{Priority: priority, Flags: flags})
+	return p.openAt(filterAll, p.layer, divertdrv.Options{Priority: priority, Flags: flags})
 }
 
 func (p *probe) openAt(filter string, l divertdrv.Layer, o divertdrv.Options) *handle {
@@ -131,11 +133,12 @@ func (p *probe) openAt(filter string, l divertdrv.Layer, o divertdrv.Options) *h
 	return p.handles[len(p.handles)-1]
 }
 
-// send puts outbound packets of those numbers on their way, and waits until they are where they go.
+// send puts packets of those numbers on their way, outbound unless the rule is asked elsewhere, and waits until they are where
+// they go.
 func (p *probe) send(numbers ...int) {
 	p.Helper()
 	for _, n := range numbers {
-		p.sendAs(spec{n: n})
+		p.sendAs(spec{n: n, way: p.way})
 	}
 	p.w.Network.Settle()
 }

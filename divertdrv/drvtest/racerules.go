@@ -245,7 +245,7 @@ func raceEnds(p *probe) {
 		var all sync.WaitGroup
 		w.start(&all, "a reader", func() error { return w.read(h, uint64(round)) })
 		w.start(&all, "a sender", func() error {
-			return w.sendRow(Outbound, round*20, 20)
+			return w.sendRow(p.way, round*20, 20)
 		})
 		for i := range 3 {
 			w.start(&all, "Shutdown", func() error { return h.Shutdown(divertdrv.Shutdown(1 + (round+i)%3)) })

@@ -18,7 +18,7 @@ func Rules() []Rule {
 		sniffRules, directionRules, fragmentRules,
 		queueRules, overloadRules, batchRules, completeRules, holdRules, deadlineRules,
 		passRules, modifyRules, injectRules, shutdownRules, closeRules,
-		paramRules, statsRules, raceRules,
+		paramRules, statsRules, raceRules, forwardRules,
 		reflectRules, flowRules, socketRules,
 	)
 }

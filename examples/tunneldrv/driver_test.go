@@ -69,7 +69,7 @@ func (e *ends) Left() []drvtest.Arrival {
 var skips = []string{
 	// flags, and other layers
 	"sniff/*", "drop-all/*", "recv-only/*", "send-only/*", "fragments/*", "overload/*", "reflect/*", "flow/*", "socket/*",
-	"address/forwarded", "priority/layers-are-apart", "pass/changes-no-byte-forwarded",
+	"forward/*", "address/forwarded", "priority/layers-are-apart", "pass/changes-no-byte-forwarded",
 	// there is no loopback in a tunnel, and no interface
 	"address/loopback", "filter/loopback", "pass/changes-no-byte-loopback", "address/interface",
 	// injection

@@ -116,7 +116,7 @@ var endMutants = []mutant{
 			return c.Conn.Complete(b)
 		},
 	}},
-	{name: "a second Shutdown is an error", breaks: []string{"race/shutdown-and-close", "shutdown/again-is-harmless"}, twist: twist{shutdown: func(c *twistedConn, how divertdrv.Shutdown) error {
+	{name: "a second Shutdown is an error", breaks: []string{"forward/race-shutdown-and-close", "race/shutdown-and-close", "shutdown/again-is-harmless"}, twist: twist{shutdown: func(c *twistedConn, how divertdrv.Shutdown) error {
 		if c.note(how)&how == how {
 			return divertdrv.ErrInvalid
 		}

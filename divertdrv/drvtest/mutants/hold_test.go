@@ -85,7 +85,7 @@ var holdMutants = []mutant{
 	}}},
 	{name: "no deadline comes", breaks: []string{"deadline/drops-by-default", "hold/is-told-when-it-is-over"}, twist: twist{deadline: func(time.Duration) time.Duration { return 24 * time.Hour }}},
 	{name: "all deadlines come soon", breaks: []string{"deadline/each-packet-has-its-own", "deadline/not-before"}, twist: twist{deadline: func(d time.Duration) time.Duration { return min(d, time.Millisecond) }}},
-	{name: "one packet too few may be held", breaks: []string{"open/caps"}, twist: twist{caps: func(c divertdrv.Caps) divertdrv.Caps {
+	{name: "Caps let three packets be held", breaks: []string{"open/caps"}, twist: twist{caps: func(c divertdrv.Caps) divertdrv.Caps {
 		c.HoldMax = 3
 		return c
 	}}},

@@ -71,6 +71,33 @@ var openMutants = []mutant{
 		}
 		return d.Driver.Open(f, l, o)
 	}}},
+	{name: "nothing is seen at FORWARD", breaks: []string{
+		"forward/priority-higher-first", "forward/priority-equal-newest-first", "forward/priority-a-drop-ends-it",
+		"forward/sniff-only-copies-say-so", "forward/sniff-several", "forward/drop-all-drops", "forward/drop-all-is-counted",
+		"forward/recv-only-cannot-pass", "forward/queue-length-sheds-the-oldest", "forward/complete-marks-by-packet",
+		"forward/hold-released-in-any-order", "forward/deadline-passes-by-default", "forward/shutdown-recv-takes-nothing-more",
+		"forward/shutdown-send-passes-nothing", "forward/close-unread-packets-go-to-lower-handles",
+	}, twist: twist{open: opening(func(f *divertdrv.Filter, l *divertdrv.Layer, _ *divertdrv.Options) *divertdrv.Filter {
+		if *l == divertdrv.NetworkForward {
+			return as(f, *l, "false")
+		}
+		return f
+	})}},
+	{name: "flags are for NETWORK only", breaks: []string{
+		"forward/sniff-only-copies-say-so", "forward/sniff-several", "forward/drop-all-is-counted", "forward/recv-only-cannot-pass",
+		"forward/send-only-takes-nothing",
+	}, twist: twist{open: flagged(func(l divertdrv.Layer, f divertdrv.Flags) divertdrv.Flags {
+		if l == divertdrv.NetworkForward {
+			return 0
+		}
+		return f
+	})}},
+	{name: "all priorities are one at FORWARD", breaks: []string{"forward/priority-higher-first"}, twist: twist{open: opening(func(f *divertdrv.Filter, l *divertdrv.Layer, o *divertdrv.Options) *divertdrv.Filter {
+		if *l == divertdrv.NetworkForward {
+			o.Priority = 0
+		}
+		return f
+	})}},
 	{name: "a refusal does not say whose", breaks: []string{"open/refusals-have-a-name"}, twist: twist{open: func(d *twisted, f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
 		c, err := d.Driver.Open(f, l, o)
 		if err != nil {
