@@ -80,6 +80,8 @@ func (p *probe) finish() {
 			lost += st.Lost
 		}
 	}
+	p.mu.Lock() // senders of a rule that has failed may go on
+	defer p.mu.Unlock()
 	in, out := uint64(p.entered)+completed, uint64(p.left)+dropped+lost
 	if p.w.Caps.LossCounted && !p.loose && in != out {
 		p.Errorf("conservation: %d packets came and %d were injected, but %d left, %d were dropped and %d lost: the sum is off by %d",
