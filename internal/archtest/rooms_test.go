@@ -72,6 +72,11 @@ var rooms = []room{
 		why: "a driver stands below injection and processing",
 	},
 	{
+		dir: "divertdrv/simdrv/simtest", may: join(seam, "divertdrv/drvtest", "divertdrv/simdrv"),
+		why: "the simulator as the suite sees it, for the tests of whatever stands around a driver",
+	},
+	{dir: "divertdrv/drvtest/mutants", may: join(seam, "divertdrv/drvtest"), why: "tests only: drivers that break the contract, for the suite to catch"},
+	{
 		dir: "divertdrv/pcapdrv", may: join(seam, "divertdrv/internal/flows", "divertdrv/internal/stack"), modules: []string{gopacket},
 		why: "a driver stands below injection and processing; capture files are read and written here only",
 	},
