@@ -55,13 +55,12 @@ func (h *Handle) opError(op string, err error) error {
 	return &OpError{Op: op, Driver: h.driver, Layer: h.layer, Err: err}
 }
 
-// CauseOf says in Stats what err, from a driver that was to put a packet back, says to a caller. An error that has a method
-// Cause names it by itself.
+// CauseOf says in Stats what err, from a driver that was to put a packet back, says to a caller.
 func CauseOf(err error) Cause {
-	var named interface{ Cause() Cause }
+	var known interface{ Cause() Cause }
 	switch {
-	case errors.As(err, &named):
-		return named.Cause()
+	case errors.As(err, &known):
+		return known.Cause()
 	case errors.Is(err, ErrClosed):
 		return reason.Abandoned
 	case errors.Is(err, ErrShutdown):

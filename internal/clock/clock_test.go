@@ -31,27 +31,6 @@ func TestVirtualRunsInOrderAtTheirTime(t *testing.T) {
 	}
 }
 
-func TestVirtualSteps(t *testing.T) {
-	start := time.Unix(100, 0)
-	v := NewVirtual(start)
-	var ran int
-	v.AfterFunc(time.Second, func() { ran++ })
-	v.AfterFunc(time.Second, func() { ran++ })
-	v.AfterFunc(5*time.Second, func() { ran++ })
-	end := start.Add(3 * time.Second)
-	for want := 1; want <= 2; want++ {
-		if !v.Step(end) || ran != want || v.Now() != start.Add(time.Second) {
-			t.Fatalf("step %d: ran %d, now %v", want, ran, v.Now())
-		}
-	}
-	if v.Step(end) || ran != 2 || v.Now() != end {
-		t.Fatalf("last step: ran %d, now %v", ran, v.Now())
-	}
-	if v.Step(start) || v.Now() != end {
-		t.Fatalf("the clock went back to %v", v.Now())
-	}
-}
-
 func TestSystem(t *testing.T) {
 	done := make(chan struct{})
 	System.AfterFunc(0, func() { close(done) })

@@ -37,27 +37,17 @@ func (v *Virtual) AfterFunc(d time.Duration, f func()) Timer {
 // Advance moves the clock by d and runs, in the caller's goroutine, each call that falls due, at its own time. Calls may ask
 // for further ones; those due within d run too.
 func (v *Virtual) Advance(d time.Duration) {
-	end := v.Now().Add(d)
-	for v.Step(end) {
-	}
-}
-
-// Step moves the clock to the next call that falls due by end, and runs it in the caller's goroutine; false: there is none, and
-// the clock stands at end. It is Advance for who has something to do after each call.
-func (v *Virtual) Step(end time.Time) bool {
 	v.mu.Lock()
-	if len(v.pending) == 0 || v.pending[0].at.After(end) {
-		if v.now.Before(end) {
-			v.now = end
-		}
+	end := v.now.Add(d)
+	for len(v.pending) > 0 && !v.pending[0].at.After(end) {
+		t := heap.Pop(&v.pending).(*virtualTimer)
+		v.now = t.at
 		v.mu.Unlock()
-		return false
+		t.call()
+		v.mu.Lock()
 	}
-	t := heap.Pop(&v.pending).(*virtualTimer)
-	v.now = t.at
+	v.now = end
 	v.mu.Unlock()
-	t.call()
-	return true
 }
 
 // Pending is the number of calls that wait.

@@ -85,7 +85,7 @@ func (r *runner) advance(by time.Duration) {
 
 func (r *runner) shutdownOne(d *rand.Rand) {
 	h := r.mostly(d)
-	if h == nil {
+	if h == nil || r.dead {
 		return
 	}
 	how := divertdrv.Shutdown(d.IntN(5))
@@ -131,7 +131,7 @@ func (r *runner) closeHost() {
 
 func (r *runner) params(d *rand.Rand) {
 	h := r.mostly(d)
-	if h == nil {
+	if h == nil || r.dead {
 		return
 	}
 	p := divertdrv.Param(d.IntN(6))

@@ -105,7 +105,7 @@ func (r *runner) edit(d *rand.Rand, p *divertdrv.Packet, x *received) {
 		p.Edit()[len(p.Data)-1] ^= 0x55
 		x.data = slices.Clone(x.data)
 		x.data[len(x.data)-1] ^= 0x55
-		repair(x.data)
+		x.repair()
 	case 1: // its end goes
 		const n = 4
 		if transport, _, udp := layout(x.data); len(x.data)-n < transport+8 || !udp && len(x.data)-n < transport+20 {
@@ -113,7 +113,7 @@ func (r *runner) edit(d *rand.Rand, p *divertdrv.Packet, x *received) {
 		}
 		p.Data = p.Data[:len(p.Data)-n]
 		x.data = slices.Clone(x.data[:len(x.data)-n])
-		repair(x.data)
+		x.repair()
 	case 2:
 		r.replace(d, p, x)
 	default:
@@ -139,8 +139,18 @@ func (r *runner) replace(d *rand.Rand, p *divertdrv.Packet, x *received) {
 	}
 	r.result.Counts.Resized++
 	x.data = slices.Clone(data)
+	x.repair()
 	spoil(data)
 	copy(p.Edit(), data)
+}
+
+// repair is what follows from a change: checksums that are right, and final, also where they were left to others.
+func (x *received) repair() {
+	repair(x.data)
+	_, _, udp := layout(x.data)
+	x.addr.SetIPChecksum(x.addr.IPChecksum() || x.data[0]>>4 == 4)
+	x.addr.SetTCPChecksum(x.addr.TCPChecksum() || !udp)
+	x.addr.SetUDPChecksum(x.addr.UDPChecksum() || udp)
 }
 
 func isPiece(b []byte) bool { return b[0]>>4 == 4 && (b[6]&0x3f != 0 || b[7] != 0) }
