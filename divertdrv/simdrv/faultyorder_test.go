@@ -7,26 +7,26 @@ import (
 	"github.com/weirnet/weir/divertdrv"
 )
 
-// closing is a driver that notes which of its handles is closed when.
-type closing struct {
+// orderly is a driver that notes which of its handles is closed when.
+type orderly struct {
 	divertdrv.Driver
 	order []int
 	n     int
 }
 
-func (c *closing) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
+func (c *orderly) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
 	inner, err := c.Driver.Open(f, l, o)
 	c.n++
-	return &closingConn{inner, c, c.n}, err
+	return &orderlyConn{inner, c, c.n}, err
 }
 
-type closingConn struct {
+type orderlyConn struct {
 	divertdrv.Conn
-	driver *closing
+	driver *orderly
 	number int
 }
 
-func (c *closingConn) Close() error {
+func (c *orderlyConn) Close() error {
 	c.driver.order = append(c.driver.order, c.number)
 	return c.Conn.Close()
 }
@@ -34,7 +34,7 @@ func (c *closingConn) Close() error {
 // A driver that dies closes its handles in the order in which they were opened, so that what they had queued goes the same way in
 // each run.
 func TestDeathClosesInOrder(t *testing.T) {
-	inner := &closing{Driver: New(Config{})}
+	inner := &orderly{Driver: New(Config{})}
 	d := WithFaults(inner, DriverFaults{})
 	var want []int
 	var early *divertdrv.Handle
