@@ -206,8 +206,8 @@ func (s *site) releaseOne() bool {
 	s.pended = append(s.pended[:i], s.pended[i+1:]...)
 	m := divertdrv.Mark(s.world.rng.IntN(2))
 	err := hd.Release(m, 0)
-	s.world.note("%s releases a held packet, %v: %v", s.name, m, err)
-	s.world.settle()
+	s.world.settle() // first: what waited behind it is on its way in another goroutine
+	s.world.note("%s released a held packet, %v: %v", s.name, m, err)
 	return true
 }
 
