@@ -9,7 +9,7 @@ import (
 // TestWorlds runs random worlds, each twice: no rule is broken, and both runs are the same to the last byte and nanosecond.
 func TestWorlds(t *testing.T) {
 	var total WorldCounts
-	for seed := range seeds(*worldsFlag, 60, 4000) {
+	for seed := range seeds(*worldsFlag, 30, 1000) {
 		a, b := RunWorld(seed, false), RunWorld(seed, false)
 		total.Add(a.Counts)
 		if a.Err != nil {
