@@ -16,8 +16,14 @@ func describe(a *divertdrv.Address) string {
 		word string
 		on   bool
 	}{
-		{"outbound", a.Outbound()}, {"loopback", a.Loopback()}, {"impostor", a.Impostor()}, {"sniffed", a.Sniffed()}, {"ipv6", a.IPv6()},
-		{"ip-sum", a.IPChecksum()}, {"tcp-sum", a.TCPChecksum()}, {"udp-sum", a.UDPChecksum()},
+		{"outbound", a.Outbound()},
+		{"loopback", a.Loopback()},
+		{"impostor", a.Impostor()},
+		{"sniffed", a.Sniffed()},
+		{"ipv6", a.IPv6()},
+		{"ip-sum", a.IPChecksum()},
+		{"tcp-sum", a.TCPChecksum()},
+		{"udp-sum", a.UDPChecksum()},
 	} {
 		if bit.on {
 			words = append(words, bit.word)

@@ -12,7 +12,7 @@ import (
 var (
 	seedFlag     = flag.Uint64("seed", 0, "run the program, or the world, of this seed only, and trace it")
 	programsFlag = flag.Int("programs", 0, "random programs to run; 0: 1500, or 100,000 with WEIR_LONG=1")
-	worldsFlag   = flag.Int("worlds", 0, "random worlds to run; 0: 30, or 1,000 with WEIR_LONG=1")
+	worldsFlag   = flag.Int("worlds", 0, "random worlds to run; 0: 20, or 1,000 with WEIR_LONG=1")
 	durationFlag = flag.Duration("duration", 0, "run programs and worlds for so long each, instead of a number of them")
 	firstFlag    = flag.Uint64("first", 1, "seed of the first program and world")
 )

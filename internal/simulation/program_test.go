@@ -32,7 +32,7 @@ func TestPrograms(t *testing.T) {
 		return
 	}
 	for i, n := range total.all() {
-		if *n == 0 {
+		if *n == 0 && total.Programs >= 1500 {
 			t.Errorf("count %d is 0: the programs do not try everything: %+v", i, total)
 		}
 	}

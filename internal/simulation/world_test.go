@@ -9,7 +9,7 @@ import (
 // TestWorlds runs random worlds, each twice: no rule is broken, and both runs are the same to the last byte and nanosecond.
 func TestWorlds(t *testing.T) {
 	var total WorldCounts
-	for seed := range seeds(*worldsFlag, 30, 1000) {
+	for seed := range seeds(*worldsFlag, 20, 1000) {
 		a, b := RunWorld(seed, false), RunWorld(seed, false)
 		total.Add(a.Counts)
 		if a.Err != nil {
@@ -26,7 +26,7 @@ func TestWorlds(t *testing.T) {
 		return
 	}
 	for i, n := range total.all() {
-		if *n == 0 {
+		if *n == 0 && total.Worlds >= 20 {
 			t.Errorf("count %d is 0: the worlds do not try everything: %+v", i, total)
 		}
 	}
