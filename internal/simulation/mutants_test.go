@@ -29,20 +29,20 @@ type changes struct {
 }
 
 var mutants = []mutant{
-	{"loses a packet that is injected", 20, changes{inject: func(c divertdrv.Conn, p []divertdrv.Packet) (int, error) {
+	{"loses a packet that is injected", 100, changes{inject: func(c divertdrv.Conn, p []divertdrv.Packet) (int, error) {
 		n, err := c.Inject(p[:len(p)-1])
 		if err == nil {
 			n++
 		}
 		return n, err
 	}}},
-	{"loses a packet that is released", 60, changes{release: func(c divertdrv.Conn, token uint64, _ divertdrv.Mark, p *divertdrv.Packet) error {
+	{"loses a packet that is released", 300, changes{release: func(c divertdrv.Conn, token uint64, _ divertdrv.Mark, p *divertdrv.Packet) error {
 		return c.Release(token, divertdrv.Drop, p)
 	}}},
-	{"lets go on what is dropped from a hold", 60, changes{release: func(c divertdrv.Conn, token uint64, _ divertdrv.Mark, p *divertdrv.Packet) error {
+	{"lets go on what is dropped from a hold", 300, changes{release: func(c divertdrv.Conn, token uint64, _ divertdrv.Mark, p *divertdrv.Packet) error {
 		return c.Release(token, divertdrv.Pass, p)
 	}}},
-	{"loses the last packet of a batch that passes", 60, changes{complete: func(c divertdrv.Conn, b *divertdrv.Batch) error {
+	{"loses the last packet of a batch that passes", 300, changes{complete: func(c divertdrv.Conn, b *divertdrv.Batch) error {
 		if n := b.Len(); n > 1 {
 			if m, _ := b.Outcome(n - 1); m == divertdrv.Pass {
 				b.Packets()[n-1].Set(divertdrv.Drop, 0)
@@ -50,7 +50,7 @@ var mutants = []mutant{
 		}
 		return c.Complete(b)
 	}}},
-	{"lets a packet pass twice", 60, changes{complete: func(c divertdrv.Conn, b *divertdrv.Batch) error {
+	{"lets a packet pass twice", 300, changes{complete: func(c divertdrv.Conn, b *divertdrv.Batch) error {
 		for i := range b.Packets() {
 			if m, _ := b.Outcome(i); m == divertdrv.Pass {
 				_, _ = c.Inject([]divertdrv.Packet{*b.Packets()[i].Clone()})
@@ -59,18 +59,18 @@ var mutants = []mutant{
 		}
 		return c.Complete(b)
 	}}},
-	{"injects twice", 20, changes{inject: func(c divertdrv.Conn, p []divertdrv.Packet) (int, error) {
+	{"injects twice", 100, changes{inject: func(c divertdrv.Conn, p []divertdrv.Packet) (int, error) {
 		_, _ = c.Inject(p[:1])
 		return c.Inject(p)
 	}}},
-	{"passes in the wrong order", 60, changes{complete: func(c divertdrv.Conn, b *divertdrv.Batch) error {
+	{"passes in the wrong order", 300, changes{complete: func(c divertdrv.Conn, b *divertdrv.Batch) error {
 		if p := b.Packets(); len(p) > 1 && !b.IsHeld(0) && !b.IsHeld(1) {
 			p[0].Data, p[1].Data = p[1].Data, p[0].Data
 			*p[0].Addr, *p[1].Addr = *p[1].Addr, *p[0].Addr
 		}
 		return c.Complete(b)
 	}}},
-	{"receives in the wrong order", 60, changes{recv: func(c divertdrv.Conn, b *divertdrv.Batch) error {
+	{"receives in the wrong order", 300, changes{recv: func(c divertdrv.Conn, b *divertdrv.Batch) error {
 		err := c.Recv(b)
 		if p := b.Packets(); len(p) > 1 && len(p[0].Data) == len(p[1].Data) {
 			for i, was := range p[0].Data {
@@ -80,14 +80,14 @@ var mutants = []mutant{
 		}
 		return err
 	}}},
-	{"takes lower priorities for higher ones", 60, changes{options: func(o *divertdrv.Options) { o.Priority = -o.Priority }}},
-	{"knows two priorities only", 200, changes{options: func(o *divertdrv.Options) { o.Priority = min(o.Priority, 1) }}},
-	{"takes a copy for the packet", 60, changes{options: func(o *divertdrv.Options) { o.Flags &^= divertdrv.Sniff }}},
-	{"lets one inject that may not", 200, changes{options: func(o *divertdrv.Options) { o.Flags &^= divertdrv.RecvOnly }}},
-	{"shows fragments to nobody", 200, changes{options: func(o *divertdrv.Options) { o.Flags &^= divertdrv.Fragments }}},
-	{"sheds the newest", 60, changes{options: func(o *divertdrv.Options) { o.Overload = divertdrv.OverloadClosed }}},
-	{"takes what the filter refuses", 20, changes{filter: func(f *divertdrv.Filter) *divertdrv.Filter { return programs[f.Layer()][0] }}},
-	{"changes a byte", 20, changes{recv: func(c divertdrv.Conn, b *divertdrv.Batch) error {
+	{"takes lower priorities for higher ones", 300, changes{options: func(o *divertdrv.Options) { o.Priority = -o.Priority }}},
+	{"knows two priorities only", 1000, changes{options: func(o *divertdrv.Options) { o.Priority = min(o.Priority, 1) }}},
+	{"takes a copy for the packet", 300, changes{options: func(o *divertdrv.Options) { o.Flags &^= divertdrv.Sniff }}},
+	{"lets one inject that may not", 1000, changes{options: func(o *divertdrv.Options) { o.Flags &^= divertdrv.RecvOnly }}},
+	{"shows fragments to nobody", 1000, changes{options: func(o *divertdrv.Options) { o.Flags &^= divertdrv.Fragments }}},
+	{"sheds the newest", 300, changes{options: func(o *divertdrv.Options) { o.Overload = divertdrv.OverloadClosed }}},
+	{"takes what the filter refuses", 100, changes{filter: func(f *divertdrv.Filter) *divertdrv.Filter { return programs[f.Layer()][0] }}},
+	{"changes a byte", 100, changes{recv: func(c divertdrv.Conn, b *divertdrv.Batch) error {
 		err := c.Recv(b)
 		if err == nil {
 			data := b.Packets()[0].Data
@@ -95,14 +95,14 @@ var mutants = []mutant{
 		}
 		return err
 	}}},
-	{"forgets an Address", 60, changes{recv: func(c divertdrv.Conn, b *divertdrv.Batch) error {
+	{"forgets an Address", 300, changes{recv: func(c divertdrv.Conn, b *divertdrv.Batch) error {
 		err := c.Recv(b)
 		if err == nil {
 			b.Packets()[0].Addr.SetImpostor(false)
 		}
 		return err
 	}}},
-	{"has a shorter queue than it says", 200, changes{setParam: func(c divertdrv.Conn, p divertdrv.Param, v uint64) error {
+	{"has a shorter queue than it says", 1000, changes{setParam: func(c divertdrv.Conn, p divertdrv.Param, v uint64) error {
 		if p == addr.QueueTime {
 			return c.SetParam(p, max(v/2, 100)) // the floor holds; above it, half
 		}
@@ -111,27 +111,27 @@ var mutants = []mutant{
 		}
 		return c.SetParam(p, v)
 	}}},
-	{"goes on receiving when it was shut down", 400, changes{shutdown: func(c divertdrv.Conn, how divertdrv.Shutdown) error {
+	{"goes on receiving when it was shut down", 1000, changes{shutdown: func(c divertdrv.Conn, how divertdrv.Shutdown) error {
 		if how == divertdrv.ShutdownSend {
 			return c.Shutdown(how)
 		}
 		return nil
 	}}},
-	{"goes on sending when it was shut down", 400, changes{shutdown: func(c divertdrv.Conn, how divertdrv.Shutdown) error {
+	{"goes on sending when it was shut down", 1000, changes{shutdown: func(c divertdrv.Conn, how divertdrv.Shutdown) error {
 		if how&divertdrv.ShutdownRecv == 0 {
 			return nil
 		}
 		return c.Shutdown(divertdrv.ShutdownRecv)
 	}}},
-	{"counts no losses", 60, changes{stats: func(s divertdrv.Stats) divertdrv.Stats {
+	{"counts no losses", 300, changes{stats: func(s divertdrv.Stats) divertdrv.Stats {
 		s.Lost, s.LostBy = 0, [len(s.LostBy)]uint64{}
 		return s
 	}}},
-	{"counts what it dropped by itself twice", 60, changes{stats: func(s divertdrv.Stats) divertdrv.Stats {
+	{"counts what it dropped by itself twice", 300, changes{stats: func(s divertdrv.Stats) divertdrv.Stats {
 		s.Add(divertdrv.Stats{Received: s.Received, Dropped: s.Dropped})
 		return s
 	}}},
-	{"takes a loss for another", 60, changes{stats: func(s divertdrv.Stats) divertdrv.Stats {
+	{"takes a loss for another", 300, changes{stats: func(s divertdrv.Stats) divertdrv.Stats {
 		s.LostBy[0], s.LostBy[1] = s.LostBy[1], s.LostBy[0]
 		slices.Reverse(s.LostBy[:])
 		return s

@@ -18,7 +18,7 @@ import (
 
 // Options of a run. The zero value is a good one.
 type Options struct {
-	Wrap  func(divertdrv.Driver) divertdrv.Driver // puts a driver of the caller's around the simulated one, under the faults
+	Wrap  func(divertdrv.Driver) divertdrv.Driver // puts a driver of the caller's around each simulated one, under the faults
 	Trace bool                                    // Result.Trace tells each operation
 }
 

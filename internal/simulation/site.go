@@ -61,7 +61,11 @@ func newSite(w *World, at int, c settling) *site {
 		f.DieAfter = 1 + w.rng.IntN(150)
 	}
 	probe := &probe{Driver: s.sim}
-	s.faulty = simdrv.WithFaults(probe, f)
+	inner := divertdrv.Driver(probe)
+	if w.options.Wrap != nil {
+		inner = w.options.Wrap(inner)
+	}
+	s.faulty = simdrv.WithFaults(inner, f)
 	s.gate = &gate{Driver: s.faulty, probe: probe}
 	return s
 }
@@ -168,7 +172,7 @@ func (s *site) injectBeside() {
 		x, in.Path = x.swap(), inject.Receive
 	}
 	in.Packet = divertdrv.NewPacket(addr.Address{}, x.bytes())
-	s.inject("beside", in, func(in inject.Injection) error { return s.beside.Inject(nil, in) })
+	_ = s.inject("beside", in, func(in inject.Injection) error { return s.beside.Inject(nil, in) })
 }
 
 // inject counts completions: one for each injection that was accepted, none for the others.

@@ -30,7 +30,8 @@ type World struct {
 	number uint32
 	log    hash.Hash64
 	result WorldResult
-	trace  bool
+
+	options Options
 }
 
 // WorldResult is what came of a world.
@@ -69,8 +70,8 @@ const (
 )
 
 // RunWorld runs the world of a seed. An error is a rule that was broken, or that the world could not be built.
-func RunWorld(seed uint64, trace bool) WorldResult {
-	w := &World{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x776f726c)), clock: clock.NewVirtual(start), log: fnv.New64a(), trace: trace}
+func RunWorld(seed uint64, o Options) WorldResult {
+	w := &World{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x776f726c)), clock: clock.NewVirtual(start), log: fnv.New64a(), options: o}
 	w.result.Counts.Worlds = 1
 	w.build()
 	for range stepsMin + w.rng.IntN(stepsSpan) {
@@ -230,7 +231,7 @@ func (w *World) fail(format string, args ...any) {
 func (w *World) note(format string, args ...any) {
 	line := fmt.Sprintf("%v "+format, append([]any{w.clock.Now().Sub(start)}, args...)...)
 	_, _ = w.log.Write([]byte(line))
-	if w.trace {
+	if w.options.Trace {
 		w.result.Trace = append(w.result.Trace, line)
 	}
 }
@@ -241,7 +242,7 @@ func (w *World) saw(what string, a *divertdrv.Address, data []byte) {
 	_, _ = w.log.Write(b[:])
 	_, _ = w.log.Write(data)
 	_, _ = w.log.Write(binary.LittleEndian.AppendUint64(nil, uint64(w.clock.Now().UnixNano())))
-	if w.trace {
+	if w.options.Trace {
 		w.note("%s %s, %s", what, describe(a), title(data))
 	}
 }
