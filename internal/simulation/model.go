@@ -27,6 +27,7 @@ type model struct {
 	exits []exit // what left since it was last compared
 	stats simdrv.Stats
 
+	endpoints                      uint64 // sockets that were asked for
 	refusedPassed, refusedInjected uint64 // of stats.Refused: by a handle
 }
 
@@ -104,6 +105,9 @@ type held struct {
 
 func (h *handle) is(f divertdrv.Flags) bool { return h.flags&f != 0 }
 
+// ofEvents: what the handle sees are no packets.
+func (h *handle) ofEvents() bool { return h.layer > divertdrv.NetworkForward }
+
 func (h *handle) takes() bool { return !h.gone && !h.recvShut && !h.is(divertdrv.SendOnly) }
 
 // above: higher priorities see a packet first, among equal ones the newest.
@@ -146,7 +150,7 @@ func (m *model) leaveDriver(h *handle) {
 			break
 		}
 		w := h.queue[0]
-		if h.is(divertdrv.Sniff) || h.layer == divertdrv.LayerReflect {
+		if h.is(divertdrv.Sniff) || h.ofEvents() {
 			h.lose(causeAbandoned)
 		} else {
 			_ = m.walk(h.layer, h, w.flight) // the wire's refusal is counted there

@@ -45,9 +45,9 @@ func (m *model) reachable(h *handle) bool {
 				}
 			}
 		}
-		leads := h.layer == divertdrv.LayerReflect ||
+		leads := h.ofEvents() ||
 			o.layer == h.layer && (o.above(h) || o.is(divertdrv.Fragments) && !h.is(divertdrv.Fragments))
-		if !o.gone && o.layer <= divertdrv.NetworkForward && !o.is(divertdrv.Sniff) && len(o.queue)+out > 0 && leads {
+		if !o.gone && !o.ofEvents() && !o.is(divertdrv.Sniff) && len(o.queue)+out > 0 && leads {
 			return true
 		}
 	}

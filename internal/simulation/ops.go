@@ -38,6 +38,8 @@ func (r *runner) do(op Op) {
 		}
 	case opDie:
 		r.crash(d)
+	case opSocket:
+		r.socketCall(d)
 	case opEnd:
 		if d.IntN(3) == 0 {
 			r.note("  no more traffic")
@@ -195,7 +197,7 @@ func (r *runner) law() {
 	for _, h := range r.handles {
 		of := h.real.Stats()
 		in += of.Completed
-		if !h.is(divertdrv.Sniff) {
+		if !h.is(divertdrv.Sniff) && !h.ofEvents() {
 			out += of.DroppedTotal() + of.Lost + of.Held + of.InBatch
 		}
 	}

@@ -62,7 +62,7 @@ func (r *runner) compare(x *batch) {
 		if want.cut {
 			r.result.Counts.Cut++
 		}
-		if a.Layer() == divertdrv.LayerReflect {
+		if a.Layer() > divertdrv.NetworkForward {
 			r.result.Counts.Events++
 		}
 	}
@@ -97,7 +97,7 @@ func mark(p *divertdrv.Packet, x *inBatch, m divertdrv.Mark, why divertdrv.Cause
 
 // edit changes a packet of ours, by word or by length, or turns it around.
 func (r *runner) edit(d *rand.Rand, p *divertdrv.Packet, x *received) {
-	if !x.clean || x.addr.Layer() == divertdrv.LayerReflect || isPiece(x.data) {
+	if !x.clean || x.addr.Layer() > divertdrv.NetworkForward || isPiece(x.data) {
 		return
 	}
 	switch d.IntN(4) {

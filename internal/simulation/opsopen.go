@@ -19,6 +19,8 @@ var programs = map[divertdrv.Layer][]*divertdrv.Filter{
 	divertdrv.NetworkForward: compile(divertdrv.NetworkForward, "true", "true", "udp", "tcp", "ip", "ipv6", "tcp.DstPort == 443"),
 	divertdrv.LayerReflect: compile(divertdrv.LayerReflect,
 		"true", "true", "event == OPEN", "event == CLOSE", "layer == NETWORK", "priority > 0"),
+	divertdrv.LayerSocket: compile(divertdrv.LayerSocket,
+		"true", "event == CONNECT", "localPort > 2010", "protocol == 6", "processId == 7", "event == CLOSE or event == ACCEPT", "loopback"),
 }
 
 func compile(l divertdrv.Layer, texts ...string) (all []*divertdrv.Filter) {
@@ -72,13 +74,19 @@ func (r *runner) draw(d *rand.Rand) *handle {
 	default:
 		h.layer = divertdrv.LayerReflect
 	}
+	if r.setup.Sockets && d.IntN(2) == 0 {
+		h.layer = divertdrv.LayerSocket
+	}
 	h.filter = programs[h.layer][d.IntN(len(programs[h.layer]))]
 	h.flags = []divertdrv.Flags{
 		0, 0, 0, 0, 0, 0, divertdrv.Sniff, divertdrv.Sniff | divertdrv.RecvOnly, divertdrv.DropAll, divertdrv.SendOnly, divertdrv.RecvOnly,
 		divertdrv.Fragments, divertdrv.Fragments, divertdrv.Fragments | divertdrv.Sniff, divertdrv.NoInstall,
 	}[d.IntN(15)]
-	if h.layer == divertdrv.LayerReflect {
+	switch h.layer {
+	case divertdrv.LayerReflect:
 		h.flags = divertdrv.Sniff | divertdrv.RecvOnly
+	case divertdrv.LayerSocket:
+		h.flags = divertdrv.RecvOnly | []divertdrv.Flags{0, 0, divertdrv.Sniff, divertdrv.DropAll}[d.IntN(4)]
 	}
 	for p := range h.limit {
 		_, _, h.limit[p], _ = addr.Param(p).Range()
@@ -89,7 +97,7 @@ func (r *runner) draw(d *rand.Rand) *handle {
 // mayOpen spoils the options now and then, and says what Open must return.
 func (r *runner) mayOpen(d *rand.Rand, o *divertdrv.Options, l divertdrv.Layer) error {
 	switch d.IntN(40) {
-	case 0:
+	case 0: // exclude each other
 		o.Flags |= divertdrv.Sniff | divertdrv.DropAll
 		return divertdrv.ErrInvalid
 	case 1:

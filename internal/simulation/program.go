@@ -20,6 +20,7 @@ type Setup struct {
 	Refuse   float64 // chance that the driver refuses a packet
 	DieAfter int     // operations until the driver dies; 0: it does not
 	Wire     bool    // what the host receives comes over a wire with faults
+	Sockets  bool    // there are sockets, and handles that see them
 }
 
 // Op is one operation.
@@ -47,11 +48,12 @@ const (
 	opDie
 	opEnd
 	opCloseHost
+	opSocket
 	kinds
 )
 
 var kindNames = [kinds]string{
-	"open", "traffic", "fragments", "recv", "complete", "release", "inject", "param", "advance", "shutdown", "close", "die", "end", "close-host",
+	"open", "traffic", "fragments", "recv", "complete", "release", "inject", "param", "advance", "shutdown", "close", "die", "end", "close-host", "socket",
 }
 
 // String returns the kind's name.
@@ -68,6 +70,18 @@ const (
 	opsMin  = 8
 	opsSpan = 60
 )
+
+// GenerateSockets makes a program with sockets of Generate's: some of its traffic is their calls instead.
+func GenerateSockets(seed uint64) Program {
+	p := Generate(seed)
+	p.Setup.Sockets = true
+	for i := range p.Ops {
+		if p.Ops[i].Kind == opTraffic && p.Ops[i].Seed%3 != 0 {
+			p.Ops[i].Kind = opSocket
+		}
+	}
+	return p
+}
 
 // Generate makes the program of a seed: always the same one.
 func Generate(seed uint64) Program {

@@ -8,12 +8,18 @@ import (
 )
 
 // TestPrograms runs random programs over a host with faults: the model says what must come of each.
-func TestPrograms(t *testing.T) {
+func TestPrograms(t *testing.T) { soak(t, Generate, 1500, 100_000) }
+
+// TestSocketPrograms is TestPrograms with sockets, and handles that see what becomes of them.
+func TestSocketPrograms(t *testing.T) { soak(t, GenerateSockets, 500, 100_000) }
+
+func soak(t *testing.T, generate func(seed uint64) Program, short, long int) {
+	t.Helper()
 	var mu sync.Mutex // guards all below
 	var total Counts
 	var broken *Program
-	each(func(seed uint64) bool {
-		p := Generate(seed)
+	each(short, long, func(seed uint64) bool {
+		p := generate(seed)
 		r := Run(p, Options{})
 		mu.Lock()
 		defer mu.Unlock()
@@ -28,18 +34,18 @@ func TestPrograms(t *testing.T) {
 		report(t, *broken)
 	}
 	if single(t) {
-		t.Log(strings.Join(Run(Generate(*seedFlag), Options{Trace: true}).Trace, "\n"))
+		t.Log(strings.Join(Run(generate(*seedFlag), Options{Trace: true}).Trace, "\n"))
 		return
 	}
 	for i, n := range total.all() {
-		if *n == 0 && total.Programs >= 1500 {
+		if *n == 0 && total.Programs >= 500 {
 			t.Errorf("count %d is 0: the programs do not try everything: %+v", i, total)
 		}
 	}
 }
 
 // each calls f with every seed, from as many goroutines as there are processors, until it returns false.
-func each(f func(seed uint64) bool) {
+func each(short, long int, f func(seed uint64) bool) {
 	todo := make(chan uint64)
 	stop := make(chan struct{})
 	var once sync.Once
@@ -53,7 +59,7 @@ func each(f func(seed uint64) bool) {
 			}
 		})
 	}
-	for seed := range seeds(*programsFlag, 1500, 100_000) {
+	for seed := range seeds(*programsFlag, short, long) {
 		select {
 		case todo <- seed:
 			continue
@@ -71,8 +77,8 @@ func report(t *testing.T, p Program) {
 	small := Shrink(p, Options{})
 	r := Run(small, Options{Trace: true})
 	whole := Run(p, Options{})
-	t.Fatalf("%v breaks the contract at operation %d:\n%v\n\nto see it again: go test ./internal/simulation -run TestPrograms -seed %d\n\nshrunk to %d operations:\n%s",
-		&p, whole.At, whole.Err, p.Seed, len(small.Ops), strings.Join(r.Trace, "\n"))
+	t.Fatalf("%v breaks the contract at operation %d:\n%v\n\nto see it again: go test ./internal/simulation -run %s -seed %d\n\nshrunk to %d operations:\n%s",
+		&p, whole.At, whole.Err, t.Name(), p.Seed, len(small.Ops), strings.Join(r.Trace, "\n"))
 }
 
 // TestProgramsRepeat: a seed gives the same run each time.

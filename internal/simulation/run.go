@@ -66,6 +66,7 @@ type runner struct {
 	number uint32          // of the packet made last
 	holds  int             // ever made
 	sent   map[string]bool // packets that were put on the wire, undamaged
+	socks  []*endpoint     // every one that was made
 	got    []exit          // what really left since it was last compared
 	log    hash.Hash64
 	tracing,
@@ -222,8 +223,9 @@ func (r *runner) check() {
 			r.fail("handle %d counts\n  got:  %v\n  want: %v", h.number, counts(&st), counts(&h.stats))
 		}
 	}
-	if st := r.sim.Stats(); st != r.stats {
-		r.fail("the host counts\n  got:  %+v\n  want: %+v", st, r.stats)
+	host := r.sim.Stats()
+	if host.Flows = 0; host != r.stats { // how many flows there are is not the model's
+		r.fail("the host counts\n  got:  %+v\n  want: %+v", host, r.stats)
 	}
 	st := r.pipe.Stats()
 	if st.Sent+st.Duplicated != st.Delivered+st.Dropped+st.NoRoom+st.Refused+st.UnderWay {
