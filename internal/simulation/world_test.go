@@ -30,7 +30,7 @@ func TestWorlds(t *testing.T) {
 		return
 	}
 	for i, n := range total.all() {
-		if *n == 0 && total.Worlds >= 20 {
+		if *n == 0 && total.Worlds >= 20 && *firstFlag == 1 {
 			t.Errorf("count %d is 0: the worlds do not try everything: %+v", i, total)
 		}
 	}
