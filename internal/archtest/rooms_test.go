@@ -107,6 +107,11 @@ var rooms = []room{
 		why: "the file's words become the processor's; the program says which callouts there are",
 	},
 
+	{
+		dir: "internal/simulation", may: join(injection, "divertdrv/simdrv", "processor"),
+		why: "it runs whole lives of drivers, injectors and processors by a seed; nothing imports it",
+	},
+
 	{dir: "internal/doctor", may: []string{everything}, modules: []string{xsys, ebpf}, why: "it tries what the platform can do"},
 	{dir: "internal/daemon", may: []string{everything}, modules: []string{zap, metrics, xsys}, why: "the daemon's wiring: it logs and exports metrics"},
 	{dir: "bench/...", may: []string{everything}, modules: []string{histogram, gopacket, xsys}, why: "it measures what embedders use"},
