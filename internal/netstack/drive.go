@@ -65,10 +65,13 @@ func waitForRest() {
 }
 
 // atRest says that nothing but the caller runs or could run. The runtime's counts are not taken at one moment, hence twice.
-func atRest() bool { return othersWait() && othersWait() }
-
-func othersWait() bool {
-	s := [...]metrics.Sample{{Name: "/sched/goroutines/running:goroutines"}, {Name: "/sched/goroutines/runnable:goroutines"}}
-	metrics.Read(s[:])
-	return s[0].Value.Uint64() <= 1 && s[1].Value.Uint64() == 0
+func atRest() bool {
+	for range 2 {
+		s := [...]metrics.Sample{{Name: "/sched/goroutines/running:goroutines"}, {Name: "/sched/goroutines/runnable:goroutines"}}
+		metrics.Read(s[:])
+		if s[0].Value.Uint64() > 1 || s[1].Value.Uint64() > 0 {
+			return false
+		}
+	}
+	return true
 }
