@@ -111,6 +111,12 @@ func (h *Host) configure(addrs []netip.Prefix) error {
 	if err := h.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &sack); err != nil {
 		return fmt.Errorf("netstack: SACK: %s", err)
 	}
+	// Without RACK: with it a sender whose packets are lost and reordered may end up without any timer, in one transfer of some
+	// thousands, and then both ends wait for ever (tcp/snd.go, postXmit: data is unacknowledged but none counts as outstanding).
+	rack := tcpip.TCPRecovery(0)
+	if err := h.stack.SetTransportProtocolOption(tcp.ProtocolNumber, &rack); err != nil {
+		return fmt.Errorf("netstack: RACK: %s", err)
+	}
 	return nil
 }
 
