@@ -28,7 +28,7 @@ func (s *Stack) walk(l addr.Layer, from rank, a *divertdrv.Address, data []byte,
 		s.stats.Oversize++
 		return s.leave(a, data)
 	}
-	if l == addr.Network && s.joins() && !a.Outbound() && !t.kept() {
+	if l == addr.Network && s.joins() && !a.Outbound() && !t.kept() && mayBeFragment(data) {
 		return s.walkInbound(from, a, data, t)
 	}
 	parsed := false
