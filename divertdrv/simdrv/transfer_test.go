@@ -18,9 +18,9 @@ import (
 // unmasks it. Every transfer arrives intact in both directions, and every packet is accounted for. The faults are repeatable by the seed
 // in the subtest's name, TCP's goroutines are not.
 //
-// WEIR_LONG=1 makes it 2000 transfers for each seed instead of 200.
+// WEIR_LONG=1 makes it 2000 transfers for each seed instead of 100.
 func TestTransfers(t *testing.T) {
-	transfers := 200
+	transfers := 100
 	if os.Getenv("WEIR_LONG") != "" {
 		transfers = 2000
 	}
