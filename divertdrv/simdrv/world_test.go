@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/addr"
 	"github.com/weirnet/weir/internal/clock"
 	"github.com/weirnet/weir/internal/netstack"
 )
@@ -81,6 +82,7 @@ type worker struct {
 
 // work starts a worker. What act does not hold passes. Workers are started from the highest handle to the lowest.
 func (w *world) work(h *divertdrv.Handle, act func(b *divertdrv.Batch, i int)) {
+	must(w.t, h.SetParam(addr.QueueTime, 16_000)) // the longest: nothing is to be lost here, however a machine's time runs
 	k := worker{h, make(chan struct{})}
 	w.handles = append(w.handles, k)
 	go func() {
@@ -146,8 +148,8 @@ func (d *delayer) release() {
 	}
 }
 
-// translate moves the service to another port and back (the address in Weir's words is a port forwarding), masks what is sent and unmasks
-// what is received.
+// translate forwards the service's port to where it is and back, takes one off the TTL, masks what is sent and unmasks what is
+// received.
 func (w *world) translate(b *divertdrv.Batch, i int) {
 	p := &b.Packets()[i]
 	h := p.Headers()

@@ -8,11 +8,12 @@ import (
 	"github.com/weirnet/weir/internal/clock"
 )
 
-// How Drive waits, in real time. Whatever it does, TCP sees a machine that is fast or slow, never a wrong one.
+// How Drive waits, in real time. Whatever it does, TCP sees a machine that is fast or slow, never a wrong one. restMax must be long:
+// where the system lets a thread with work wait, time would run away from it, and connections time out.
 const (
 	restSpins = 100                   // looks for rest that give way to others only
 	restSleep = 20 * time.Microsecond // between further looks
-	restMax   = 5 * time.Millisecond  // then time goes on without it: something that is not ours may be running
+	restMax   = 2 * time.Second       // then time goes on without it: something that is not ours may be running for ever
 	idleSleep = time.Millisecond      // when nothing waits for the clock
 )
 
