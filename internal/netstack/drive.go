@@ -15,6 +15,11 @@ const (
 	restSleep = 20 * time.Microsecond // between further looks
 	restMax   = 2 * time.Second       // then time goes on without it: something that is not ours may be running for ever
 	idleSleep = time.Millisecond      // when nothing waits for the clock
+
+	// Before a long step there is a pause, and rest must have lasted. While goroutines wait for the garbage collector all looks at
+	// rest: time must not run through TCP's patience meanwhile.
+	pauseRatio = 1000 // of the step to the pause
+	pauseMax   = 5 * time.Millisecond
 )
 
 // Drive advances v to the next call that waits for it, and again, each time when every goroutine of the process waits for
@@ -50,7 +55,14 @@ func step(v *clock.Virtual) {
 		time.Sleep(idleSleep)
 		return
 	}
-	v.Advance(max(next.Sub(v.Now()), 100*time.Microsecond))
+	d := max(next.Sub(v.Now()), 100*time.Microsecond)
+	if pause := min(d/pauseRatio, pauseMax); pause >= restSleep {
+		time.Sleep(pause)
+		if again, _ := v.Next(); again != next || !atRest() {
+			return // something happened
+		}
+	}
+	v.Advance(d)
 }
 
 func waitForRest() {
