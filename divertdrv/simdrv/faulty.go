@@ -81,19 +81,22 @@ func (d *FaultyDriver) Die() {
 
 // step counts an operation; ErrDied if it is one too many.
 func (d *FaultyDriver) step() error {
-	d.mu.Lock()
-	if !d.dead && d.faults.DieAfter > 0 {
-		if d.faults.DieAfter--; d.faults.DieAfter == 0 {
-			d.mu.Unlock()
-			d.Die()
-			return ErrDied
-		}
-	}
-	defer d.mu.Unlock()
-	if d.dead {
+	if d.counted() {
+		d.Die()
 		return ErrDied
 	}
 	return nil
+}
+
+// counted takes one operation off those that are left; true: there is none.
+func (d *FaultyDriver) counted() (dead bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.dead && d.faults.DieAfter > 0 {
+		d.faults.DieAfter--
+		d.dead = d.faults.DieAfter == 0
+	}
+	return d.dead
 }
 
 func (d *FaultyDriver) refuses() bool {
@@ -121,6 +124,15 @@ func (c *faultyConn) Recv(b *divertdrv.Batch) error {
 		return err
 	}
 	return c.driver.explain(c.Conn.Recv(b))
+}
+
+func (d *FaultyDriver) alive() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		return ErrDied
+	}
+	return nil
 }
 
 // explain says why a handle was closed that nobody closed.
@@ -171,6 +183,22 @@ func (c *faultyConn) Inject(p []divertdrv.Packet) (n int, err error) {
 		}
 	}
 	return len(p), nil
+}
+
+func (c *faultyConn) Param(p divertdrv.Param) (uint64, error) {
+	v, err := c.Conn.Param(p)
+	return v, c.driver.explain(err)
+}
+
+func (c *faultyConn) SetParam(p divertdrv.Param, v uint64) error {
+	return c.driver.explain(c.Conn.SetParam(p, v))
+}
+
+func (c *faultyConn) Shutdown(how divertdrv.Shutdown) error {
+	if err := c.driver.alive(); err != nil {
+		return err
+	}
+	return c.Conn.Shutdown(how)
 }
 
 func (c *faultyConn) Close() error {

@@ -39,6 +39,10 @@ const (
 var rooms = []room{
 	{dir: "internal/clock", why: "a leaf: whoever waits can be given a virtual clock, so it must not depend on who waits"},
 	{dir: "internal/nettest", modules: []string{xsys}, why: "a leaf: the tests of every room may ask it for namespaces and traffic"},
+	{
+		dir: "internal/netstack", may: []string{"internal/clock"}, modules: []string{gvisor},
+		why: "a TCP to test with: it knows bytes and time, so the tests of every room may ask it for connections",
+	},
 	{dir: "divertdrv/wire", why: "a leaf: embedders read headers with it, and it must stay free of everything else"},
 	{dir: "divertdrv/addr", why: "a leaf: 80 bytes with a layout that kernels know"},
 	{dir: "divertdrv/reason", why: "a leaf: one vocabulary for every room, so it belongs to none"},
@@ -164,8 +168,12 @@ var guards = []guard{
 		why: "libraries return errors and Stats; the program logs through zap",
 	},
 	{
-		pkg: gvisor, tests: true,
+		pkg: gvisor, rooms: []string{"internal/netstack"}, tests: true,
 		why: "it is a witness, and a large one to link",
+	},
+	{
+		pkg: module + "/internal/netstack", tests: true,
+		why: "it links gvisor, which is a witness and large",
 	},
 }
 
