@@ -126,7 +126,7 @@ func TestMergedChains(t *testing.T) {
 		{"remoteAddr == 10.0.0.1 or remoteAddr == ::1", 1},
 		{"tcp.DstPort == 80 or tcp.SrcPort == 80", 2},
 		{"packet[0] == 1 or packet[1] == 1", 2},
-		{"(tcp.DstPort < 1024 ? tcp.DstPort == 80 : tcp.DstPort == 8080) and outbound", 2},
+		{"(tcp.DstPort < 1024 ? tcp.DstPort == 80 : tcp.DstPort == 8080) and outbound", 1},
 	} {
 		if got := len(mustParse(t, tt.src, addr.Network).code.nodes); got != tt.nodes {
 			t.Errorf("%q: %d nodes, want %d", tt.src, got, tt.nodes)

@@ -8,8 +8,8 @@ import (
 	"github.com/weirnet/weir/divertdrv/addr"
 )
 
-// chain returns n tests joined by or, none of which folds.
-func chain(n int, test string) string {
+// repeated returns n tests joined by or, none of which folds.
+func repeated(n int, test string) string {
 	return strings.TrimSuffix(strings.Repeat(test+" or ", n), " or ")
 }
 
@@ -24,14 +24,14 @@ func TestLimits(t *testing.T) {
 		name, src string
 		want      string // "": accepted
 	}{
-		{"255 tests", chain(255, "tcp"), ""},
-		{"256 tests, which WinDivert writes as none", chain(256, "tcp"), "error too-long 0"},
-		{"257 tests", chain(257, "tcp"), "error too-long 0"},
-		{"255 tests that WinDivert emits, of which we need none", chain(255, "ip.TTL = 300"), ""},
-		{"256 tests that WinDivert emits", chain(256, "ip.TTL = 300"), "error too-long 0"},
-		{"tests that are folded count for nothing", chain(600, "true"), ""},
-		{"256 tests of which none is needed", "false and (" + chain(256, "tcp") + ")", ""},
-		{"257 tests of which none is needed", "false and (" + chain(257, "tcp") + ")", "error too-long 0"},
+		{"255 tests", repeated(255, "tcp"), ""},
+		{"256 tests, which WinDivert writes as none", repeated(256, "tcp"), "error too-long 0"},
+		{"257 tests", repeated(257, "tcp"), "error too-long 0"},
+		{"255 tests that WinDivert emits, of which we need none", repeated(255, "ip.TTL = 300"), ""},
+		{"256 tests that WinDivert emits", repeated(256, "ip.TTL = 300"), "error too-long 0"},
+		{"tests that are folded count for nothing", repeated(600, "true"), ""},
+		{"256 tests of which none is needed", "false and (" + repeated(256, "tcp") + ")", ""},
+		{"257 tests of which none is needed", "false and (" + repeated(257, "tcp") + ")", "error too-long 0"},
 		{"1277 tokens", strings.Repeat("not ", 1276) + "tcp", ""},
 		{"1278 tokens", strings.Repeat("not ", 1277) + "tcp", "error too-long 5108"},
 		{"1277 tokens and white space", strings.Repeat("!", 1276) + "tcp \n", ""},
@@ -106,7 +106,7 @@ func TestHugeTexts(t *testing.T) {
 	const mib = 1 << 20
 	for _, tt := range []struct{ name, src, want string }{
 		{"parentheses", strings.Repeat("(", mib), "error too-long 1277"},
-		{"a million clauses", chain(1_000_000, "tcp"), "error too-long 4470"},
+		{"a million clauses", repeated(1_000_000, "tcp"), "error too-long 4470"},
 		{"one word", strings.Repeat("a", mib), "error bad-token 0"},
 		{"one number", "tcp = " + strings.Repeat("1", mib), "error bad-token 6"},
 		{"colons", strings.Repeat(":", mib), "error bad-token 0"},

@@ -1,0 +1,249 @@
+package filter
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/weirnet/weir/divertdrv/addr"
+	"github.com/weirnet/weir/divertdrv/wire"
+)
+
+// View is one packet or event for MatchBatch, with the arguments of Match.
+type View struct {
+	Addr    *addr.Address
+	Data    []byte
+	Headers *wire.Headers
+}
+
+// MatchBatch sets hits[i] to whether the program accepts v[i]. hits must be at least as long as v. It is the faster the more
+// packets it gets, up to some dozens.
+//
+// Packets go through the program side by side, up to 64 in the bits of a word: a node is asked once for all that come to it. A
+// fact is one operation on the word, and the loads of a field do not wait for one another, nor do they branch by what they find.
+func (p *Program) MatchBatch(v []View, hits []bool) {
+	hits = hits[:len(v)]
+	if p.layer > addr.NetworkForward || len(v) < lanesLeast {
+		for i := range v {
+			hits[i] = p.Match(v[i].Addr, v[i].Data, v[i].Headers)
+		}
+		return
+	}
+	for len(v) > 0 {
+		n := min(len(v), lanesMost)
+		accepted := p.matchLanes(v[:n])
+		for i := range hits[:n] {
+			hits[i] = accepted>>i&1 != 0
+		}
+		v, hits = v[n:], hits[n:]
+	}
+}
+
+const (
+	lanesMost  = 64 // packets side by side: the bits of a lanes
+	lanesLeast = 4  // with fewer, one after the other is faster
+	smallCode  = 14 // nodes of most programs; beyond, clearing the words of all nodes takes a while
+)
+
+// lanes is a set of the packets that go side by side, one bit each.
+type lanes uint64
+
+// matchLanes returns which of at most lanesMost packets the program accepts.
+func (p *Program) matchLanes(v []View) lanes {
+	w := walk{code: &p.code, views: v}
+	start, unparsed := w.gather()
+	var accepted lanes
+	if len(p.code.nodes) <= smallCode {
+		accepted = w.small(start)
+	} else {
+		accepted = w.large(start)
+	}
+	for ; unparsed != 0; unparsed &= unparsed - 1 {
+		i := bits.TrailingZeros64(uint64(unparsed))
+		if p.matchParsing(v[i].Addr, v[i].Data) {
+			accepted |= 1 << i
+		}
+	}
+	return accepted
+}
+
+// walk is one pass of packets through a program.
+type walk struct {
+	code   *code
+	views  []View
+	facts  [numFacts]lanes // by fact: the packets for which it holds
+	values [lanesMost]uint64
+}
+
+// gather collects the facts. It returns the packets that start, and those whose headers are still to be parsed.
+func (w *walk) gather() (start, unparsed lanes) {
+	var facts [lanesMost]uint32
+	for i := range w.views {
+		switch v := &w.views[i]; {
+		case v.Headers == nil:
+			unparsed |= 1 << i
+		case v.Headers.Version != 0:
+			start |= 1 << i
+			facts[i%lanesMost] = packetFacts(v.Addr, v.Headers)
+		}
+	}
+	for asked := w.code.facts; asked != 0; asked &= asked - 1 {
+		bit := bits.TrailingZeros32(asked)
+		var set uint64
+		for i := range w.views {
+			set |= uint64(facts[i%lanesMost]>>bit&1) << i
+		}
+		w.facts[bit] = lanes(set)
+	}
+	return start, unparsed
+}
+
+func (w *walk) small(start lanes) lanes {
+	var come [smallCode + 2]lanes
+	return w.run(start, come[:len(w.code.nodes)+2])
+}
+
+func (w *walk) large(start lanes) lanes {
+	var come [maxTests + 2]lanes
+	return w.run(start, come[:len(w.code.nodes)+2])
+}
+
+// run walks the nodes in their order, which no edge leads back in. come has for each node the packets that come to it, and
+// behind the nodes those that are accepted and rejected.
+func (w *walk) run(start lanes, come []lanes) lanes {
+	nodes := w.code.nodes
+	come[w.code.entry] = start
+	for i := range nodes {
+		here := come[i]
+		if here == 0 {
+			continue
+		}
+		n := &nodes[i]
+		there := w.guard(n, here)
+		if n.class == classFact {
+			come[n.none] |= here &^ there
+			come[n.in] |= there
+			continue
+		}
+		found := w.load(n, there)
+		come[n.none] |= here &^ there
+		come[n.lost()] |= there &^ found
+		switch {
+		case n.class == classWide:
+			w.spreadWide(n, found, come)
+		case n.table >= 0:
+			w.spread(n, found, come)
+		default:
+			in := w.inside(n, found)
+			come[n.in] |= in
+			come[n.out] |= found &^ in
+		}
+	}
+	return come[len(nodes)]
+}
+
+// guard returns the packets with the facts that n wants.
+func (w *walk) guard(n *node, here lanes) lanes {
+	for mask := n.mask; mask != 0; mask &= mask - 1 {
+		bit := bits.TrailingZeros32(mask)
+		set := w.facts[bit%numFacts]
+		if n.want>>bit&1 == 0 {
+			set = ^set
+		}
+		here &= set
+	}
+	return here
+}
+
+// inside returns the packets whose value is in the node's interval.
+func (w *walk) inside(n *node, of lanes) (in lanes) {
+	for m := of; m != 0; m &= m - 1 {
+		i := bits.TrailingZeros64(uint64(m)) % lanesMost
+		_, beyond := bits.Sub64(n.span, w.values[i]-n.lo, 0)
+		in |= lanes(beyond^1) << i
+	}
+	return in
+}
+
+// spread sends each packet where the table says.
+func (w *walk) spread(n *node, of lanes, come []lanes) {
+	t := &w.code.tables[n.table]
+	for ; of != 0; of &= of - 1 {
+		i := bits.TrailingZeros64(uint64(of)) % lanesMost
+		come[t.find(w.values[i])] |= 1 << i
+	}
+}
+
+func (w *walk) spreadWide(n *node, of lanes, come []lanes) {
+	t := &w.code.wide[n.table]
+	for ; of != 0; of &= of - 1 {
+		i := bits.TrailingZeros64(uint64(of))
+		v := &w.views[i]
+		come[t.find(n.address(v.Addr, v.Data, v.Headers))] |= 1 << i
+	}
+}
+
+// load puts the field of each packet into values, and returns the packets that have it.
+func (w *walk) load(n *node, of lanes) (found lanes) {
+	switch n.class {
+	case classIP:
+		for m := of; m != 0; m &= m - 1 {
+			i := bits.TrailingZeros64(uint64(m)) % lanesMost
+			w.values[i] = uint64(binary.BigEndian.Uint32(w.views[i].Data[n.off:]) & n.bits)
+		}
+	case classTransport:
+		for m := of; m != 0; m &= m - 1 {
+			i := bits.TrailingZeros64(uint64(m)) % lanesMost
+			v := &w.views[i]
+			w.values[i] = uint64(binary.BigEndian.Uint32(v.Data[v.Headers.TransportOff+uint32(n.off):]) & n.bits)
+		}
+	case classPayloadLength:
+		for m := of; m != 0; m &= m - 1 {
+			i := bits.TrailingZeros64(uint64(m)) % lanesMost
+			w.values[i] = uint64(w.views[i].Headers.PayloadLen())
+		}
+	case classIndexed:
+		return w.loadWords(n, of)
+	case classAddress:
+		return w.loadAddresses(n, of)
+	case classWide: // see spreadWide
+	default:
+		for m := of; m != 0; m &= m - 1 {
+			i := bits.TrailingZeros64(uint64(m)) % lanesMost
+			v := &w.views[i]
+			w.values[i] = n.scalar(v.Addr, v.Data, v.Headers)
+		}
+	}
+	return of
+}
+
+func (w *walk) loadWords(n *node, of lanes) (found lanes) {
+	for ; of != 0; of &= of - 1 {
+		i := bits.TrailingZeros64(uint64(of)) % lanesMost
+		if word, ok := n.word(w.views[i].Data, w.views[i].Headers); ok {
+			w.values[i] = word
+			found |= 1 << i
+		}
+	}
+	return found
+}
+
+// loadAddresses leaves out those whose upper half is not the node's.
+func (w *walk) loadAddresses(n *node, of lanes) (found lanes) {
+	for ; of != 0; of &= of - 1 {
+		i := bits.TrailingZeros64(uint64(of)) % lanesMost
+		v := &w.views[i]
+		if whole := n.address(v.Addr, v.Data, v.Headers); whole.hi == n.hi {
+			w.values[i] = whole.lo
+			found |= 1 << i
+		}
+	}
+	return found
+}
+
+// lost is the edge of packets that have what the node needs, and nothing that it could load.
+func (n *node) lost() uint16 {
+	if n.class == classAddress {
+		return n.out
+	}
+	return n.none
+}
