@@ -32,7 +32,8 @@ func (p *Program) MatchBatch(v []View, hits []bool) {
 		n := min(len(v), lanesMost)
 		accepted := p.matchLanes(v[:n])
 		for i := range hits[:n] {
-			hits[i] = accepted>>i&1 != 0
+			hits[i] = accepted&1 != 0
+			accepted >>= 1
 		}
 		v, hits = v[n:], hits[n:]
 	}
@@ -76,25 +77,39 @@ type walk struct {
 
 // gather collects the facts. It returns the packets that start, and those whose headers are still to be parsed.
 func (w *walk) gather() (start, unparsed lanes) {
-	var facts [lanesMost]uint32
+	var low, high [lanesMost]byte // of the facts
 	for i := range w.views {
-		switch v := &w.views[i]; {
-		case v.Headers == nil:
-			unparsed |= 1 << i
-		case v.Headers.Version != 0:
-			start |= 1 << i
-			facts[i%lanesMost] = packetFacts(v.Addr, v.Headers)
+		v := &w.views[i]
+		h := v.Headers
+		if h == nil {
+			unparsed |= 1 << (i % lanesMost)
+			continue
 		}
+		facts := packetFacts(v.Addr, h)
+		low[i%lanesMost], high[i%lanesMost] = byte(facts), byte(facts>>8)
 	}
 	for asked := w.code.facts; asked != 0; asked &= asked - 1 {
-		bit := bits.TrailingZeros32(asked)
-		var set uint64
-		for i := range w.views {
-			set |= uint64(facts[i%lanesMost]>>bit&1) << i
+		bit := bits.TrailingZeros32(asked) % numFacts
+		if bit < 8 {
+			w.facts[bit] = column(&low, bit)
+		} else {
+			w.facts[bit] = column(&high, bit-8)
 		}
-		w.facts[bit] = lanes(set)
 	}
-	return start, unparsed
+	return column(&low, bitIPv4) | column(&low, bitIPv6), unparsed
+}
+
+// column collects one bit of each byte.
+func column(of *[lanesMost]byte, bit int) (set lanes) {
+	const (
+		lowest = 0x0101010101010101 // bit 0 of each byte
+		gather = 0x0102040810204080 // times that: bit 0 of byte i to bit 56+i
+	)
+	for i := 0; i < lanesMost; i += 8 {
+		eight := binary.LittleEndian.Uint64(of[i:i+8]) >> bit & lowest
+		set |= lanes(eight*gather>>56) << i
+	}
+	return set
 }
 
 func (w *walk) small(start lanes) lanes {
@@ -159,7 +174,7 @@ func (w *walk) inside(n *node, of lanes) (in lanes) {
 	for m := of; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros64(uint64(m)) % lanesMost
 		_, beyond := bits.Sub64(n.span, w.values[i]-n.lo, 0)
-		in |= lanes(beyond^1) << i
+		in |= lanes(beyond^1) << (i % lanesMost)
 	}
 	return in
 }

@@ -13,13 +13,15 @@ const (
 	factUDP      = 1 << wire.UDP
 	factICMP     = 1 << wire.ICMP
 	factICMPv6   = 1 << wire.ICMPv6
-	factIPv4     = 1 << 5
-	factIPv6     = 1 << 6
+	factIPv4     = 1 << bitIPv4
+	factIPv6     = 1 << bitIPv6
 	factFragment = 1 << 7
 	factOutbound = 1 << (addressFacts + 1)
 	factLoopback = 1 << (addressFacts + 2)
 	factImpostor = 1 << (addressFacts + 3)
 
+	bitIPv4          = 5
+	bitIPv6          = 6
 	addressFacts     = 8 // where the bits of addr.Address.FlagBits stand
 	addressFactsMask = (factOutbound | factLoopback | factImpostor) >> addressFacts
 	numFacts         = addressFacts + 4
