@@ -77,26 +77,32 @@ type walk struct {
 
 // gather collects the facts. It returns the packets that start, and those whose headers are still to be parsed.
 func (w *walk) gather() (start, unparsed lanes) {
-	var low, high [lanesMost]byte // of the facts
+	var facts [lanesMost]byte
 	for i := range w.views {
-		v := &w.views[i]
-		h := v.Headers
+		h := w.views[i].Headers
 		if h == nil {
 			unparsed |= 1 << (i % lanesMost)
 			continue
 		}
-		facts := packetFacts(v.Addr, h)
-		low[i%lanesMost], high[i%lanesMost] = byte(facts), byte(facts>>8)
+		facts[i%lanesMost] = byte(headerFacts(h))
 	}
-	for asked := w.code.facts; asked != 0; asked &= asked - 1 {
-		bit := bits.TrailingZeros32(asked) % numFacts
-		if bit < 8 {
-			w.facts[bit] = column(&low, bit)
-		} else {
-			w.facts[bit] = column(&high, bit-8)
+	start = column(&facts, bitIPv4) | column(&facts, bitIPv6)
+	w.transpose(&facts, w.code.facts&(1<<addressFacts-1), 0)
+	if w.code.facts >= 1<<addressFacts {
+		for i := range w.views {
+			facts[i%lanesMost] = byte(addressFactsOf(w.views[i].Addr) >> addressFacts)
 		}
+		w.transpose(&facts, w.code.facts, addressFacts)
 	}
-	return column(&low, bitIPv4) | column(&low, bitIPv6), unparsed
+	return start, unparsed
+}
+
+// transpose collects the packets of each fact that is asked, whose bits in facts are counted from the fact at.
+func (w *walk) transpose(facts *[lanesMost]byte, asked uint32, at int) {
+	for asked = asked >> at << at; asked != 0; asked &= asked - 1 {
+		bit := bits.TrailingZeros32(asked) % numFacts
+		w.facts[bit] = column(facts, bit-at)
+	}
 }
 
 // column collects one bit of each byte.
@@ -134,13 +140,18 @@ func (w *walk) run(start lanes, come []lanes) lanes {
 		}
 		n := &nodes[i]
 		there := w.guard(n, here)
+		come[n.none] |= here &^ there
 		if n.class == classFact {
-			come[n.none] |= here &^ there
 			come[n.in] |= there
 			continue
 		}
+		if n.class == classWord && n.table < 0 {
+			in := w.inside(n, there)
+			come[n.in] |= in
+			come[n.out] |= there &^ in
+			continue
+		}
 		found := w.load(n, there)
-		come[n.none] |= here &^ there
 		come[n.lost()] |= there &^ found
 		switch {
 		case n.class == classWide:
@@ -148,7 +159,7 @@ func (w *walk) run(start lanes, come []lanes) lanes {
 		case n.table >= 0:
 			w.spread(n, found, come)
 		default:
-			in := w.inside(n, found)
+			in := w.valuesInside(n, found)
 			come[n.in] |= in
 			come[n.out] |= found &^ in
 		}
@@ -169,8 +180,19 @@ func (w *walk) guard(n *node, here lanes) lanes {
 	return here
 }
 
-// inside returns the packets whose value is in the node's interval.
+// inside loads a field of a header and returns the packets whose value is in the node's interval.
 func (w *walk) inside(n *node, of lanes) (in lanes) {
+	for m := of; m != 0; m &= m - 1 {
+		i := bits.TrailingZeros64(uint64(m)) % lanesMost
+		v := &w.views[i]
+		_, beyond := bits.Sub64(n.span, n.wordAt(v.Data, v.Headers)-n.lo, 0)
+		in |= lanes(beyond^1) << i
+	}
+	return in
+}
+
+// valuesInside does it for what was loaded before.
+func (w *walk) valuesInside(n *node, of lanes) (in lanes) {
 	for m := of; m != 0; m &= m - 1 {
 		i := bits.TrailingZeros64(uint64(m)) % lanesMost
 		_, beyond := bits.Sub64(n.span, w.values[i]-n.lo, 0)
@@ -200,16 +222,11 @@ func (w *walk) spreadWide(n *node, of lanes, come []lanes) {
 // load puts the field of each packet into values, and returns the packets that have it.
 func (w *walk) load(n *node, of lanes) (found lanes) {
 	switch n.class {
-	case classIP:
-		for m := of; m != 0; m &= m - 1 {
-			i := bits.TrailingZeros64(uint64(m)) % lanesMost
-			w.values[i] = uint64(binary.BigEndian.Uint32(w.views[i].Data[n.off:]) & n.bits)
-		}
-	case classTransport:
+	case classWord:
 		for m := of; m != 0; m &= m - 1 {
 			i := bits.TrailingZeros64(uint64(m)) % lanesMost
 			v := &w.views[i]
-			w.values[i] = uint64(binary.BigEndian.Uint32(v.Data[v.Headers.TransportOff+uint32(n.off):]) & n.bits)
+			w.values[i] = n.wordAt(v.Data, v.Headers)
 		}
 	case classPayloadLength:
 		for m := of; m != 0; m &= m - 1 {

@@ -79,7 +79,7 @@ func (p *Program) Match(a *addr.Address, pkt []byte, h *wire.Headers) bool {
 	case h == nil:
 		return p.matchParsing(a, pkt)
 	}
-	return h.Version != 0 && p.run(packetFacts(a, h), a, pkt, h)
+	return h.Version != 0 && p.run(p.code.packetFacts(a, h), a, pkt, h)
 }
 
 func (p *Program) matchEvent(a *addr.Address) bool {
@@ -91,7 +91,7 @@ func (p *Program) matchEvent(a *addr.Address) bool {
 
 func (p *Program) matchParsing(a *addr.Address, pkt []byte) bool {
 	var h wire.Headers
-	return wire.Parse(pkt, &h) && p.run(packetFacts(a, &h), a, pkt, &h)
+	return wire.Parse(pkt, &h) && p.run(p.code.packetFacts(a, &h), a, pkt, &h)
 }
 
 // Layer returns the layer that the program was compiled for.

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"math"
 	"math/bits"
 
 	"github.com/weirnet/weir/divertdrv/addr"
@@ -102,9 +103,12 @@ func (g *graph) source(c *comparison) source {
 		s.bits = factOf[c.field]
 		s.shift = uint8(bits.TrailingZeros32(s.bits))
 		s.field = fZero // inbound and outbound are the same
-	case classIP, classTransport:
+	case classWord:
 		p := places[c.field]
 		s.off, s.shift, s.bits = p.off, p.shift, p.mask<<p.shift
+		if s.need&(factIPv4|factIPv6) == 0 {
+			s.base = math.MaxUint32
+		}
 	}
 	return s
 }
@@ -131,8 +135,5 @@ func (g *graph) class(id fieldID) class {
 	if _, ok := places[id]; !ok {
 		return classPacket
 	}
-	if h := id.header(); h == fIP || h == fIPv6 {
-		return classIP
-	}
-	return classTransport
+	return classWord
 }

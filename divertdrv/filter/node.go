@@ -38,8 +38,7 @@ type class uint8
 
 const (
 	classFact          class = iota // there is none but the facts
-	classIP                         // 32 bits of the IP header
-	classTransport                  // 32 bits of the transport header
+	classWord                       // bits of 32 in the IP or the transport header
 	classPayloadLength              // bytes behind the transport header
 	classPacket                     // what else is known of a packet
 	classIndexed                    // a word of the packet or its payload
@@ -54,6 +53,7 @@ const (
 type source struct {
 	need  uint32 // the fact that says whether the packet has the field; 0: it always does
 	bits  uint32 // the field's bits among those loaded, where it is part of a word; of classFact, its fact
+	base  uint32 // of classWord: all ones if off counts from the transport header
 	off   int32  // byte offset in the header, or of the indexed word
 	class class
 	field fieldID

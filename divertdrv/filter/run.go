@@ -24,10 +24,8 @@ func (p *Program) run(facts uint32, a *addr.Address, pkt []byte, h *wire.Headers
 		case classFact:
 			at = uint(n.in)
 			continue
-		case classIP:
-			v = uint64(binary.BigEndian.Uint32(pkt[n.off:]) & n.bits)
-		case classTransport:
-			v = uint64(binary.BigEndian.Uint32(pkt[h.TransportOff+uint32(n.off):]) & n.bits)
+		case classWord:
+			v = n.wordAt(pkt, h)
 		case classPayloadLength:
 			v = uint64(h.PayloadLen())
 		case classIndexed:
@@ -62,9 +60,23 @@ func (p *Program) run(facts uint32, a *addr.Address, pkt []byte, h *wire.Headers
 	return at == uint(len(nodes))
 }
 
-// packetFacts gathers the facts of a packet, without a branch.
-func packetFacts(a *addr.Address, h *wire.Headers) uint32 {
-	return 1<<(h.Transport&31) | factIPv4>>2<<(h.Version/2&31) | uint32(b2u(h.Fragment))*factFragment | addressFactsOf(a)
+// wordAt loads a field of a header.
+func (n *node) wordAt(pkt []byte, h *wire.Headers) uint64 {
+	return uint64(binary.BigEndian.Uint32(pkt[h.TransportOff&n.base+uint32(n.off):]) & n.bits)
+}
+
+// packetFacts gathers the facts of a packet.
+func (c *code) packetFacts(a *addr.Address, h *wire.Headers) uint32 {
+	facts := headerFacts(h)
+	if c.facts >= 1<<addressFacts {
+		facts |= addressFactsOf(a)
+	}
+	return facts
+}
+
+// headerFacts gathers the facts that the headers tell, without a branch.
+func headerFacts(h *wire.Headers) uint32 {
+	return 1<<(h.Transport&31) | factIPv4>>2<<(h.Version/2&31) | uint32(b2u(h.Fragment))*factFragment
 }
 
 func addressFactsOf(a *addr.Address) uint32 {
