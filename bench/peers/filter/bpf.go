@@ -72,9 +72,9 @@ func bpfVM(n Name) (Matcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(p []Packet, hits []bool) {
-		for i := range p {
-			n, err := vm.Run(p[i].Raw)
+	return func(t *Traffic, hits []bool) {
+		for i := range hits {
+			n, err := vm.Run(t.Raw[i])
 			hits[i] = err == nil && n != 0
 		}
 	}, nil

@@ -54,9 +54,9 @@ func celProgram(n Name) (Matcher, error) {
 		return nil, err
 	}
 	var a activation
-	return func(p []Packet, hits []bool) {
-		for i := range p {
-			a.f = &p[i].Fields
+	return func(t *Traffic, hits []bool) {
+		for i := range hits {
+			a.f = &t.Fields[i]
 			out, _, err := prog.Eval(&a)
 			if err != nil {
 				panic(fmt.Sprint("cel: ", err)) // a filter of ours over fields that are there

@@ -40,9 +40,9 @@ func closures(n Name) (Matcher, error) {
 		}
 		match = and(func(f *Fields) bool { return f.IP }, or(terms...))
 	}
-	return func(p []Packet, hits []bool) {
-		for i := range p {
-			hits[i] = match(&p[i].Fields)
+	return func(t *Traffic, hits []bool) {
+		for i := range hits {
+			hits[i] = match(&t.Fields[i])
 		}
 	}, nil
 }

@@ -17,9 +17,9 @@ func exprVM(n Name) (Matcher, error) {
 		return nil, err
 	}
 	var machine vm.VM // reused, as its documentation advises
-	return func(p []Packet, hits []bool) {
-		for i := range p {
-			out, err := machine.Run(prog, &p[i].Fields)
+	return func(t *Traffic, hits []bool) {
+		for i := range hits {
+			out, err := machine.Run(prog, &t.Fields[i])
 			if err != nil {
 				panic(fmt.Sprint("expr: ", err)) // a filter of ours over fields that are there
 			}

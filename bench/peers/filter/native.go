@@ -4,24 +4,24 @@ package filter
 func native(n Name) (Matcher, error) {
 	switch n {
 	case Short:
-		return func(p []Packet, hits []bool) {
-			for i := range p {
-				f := &p[i].Fields
+		return func(t *Traffic, hits []bool) {
+			for i := range hits {
+				f := &t.Fields[i]
 				hits[i] = f.TCP && f.DstPort == port
 			}
 		}, nil
 	case Medium:
-		return func(p []Packet, hits []bool) {
-			for i := range p {
-				f := &p[i].Fields
+		return func(t *Traffic, hits []bool) {
+			for i := range hits {
+				f := &t.Fields[i]
 				hits[i] = f.Outbound && f.TCP && f.DstPort == port && f.PayloadLength > 0 && !f.Loopback
 			}
 		}, nil
 	}
 	all := spans()
-	return func(p []Packet, hits []bool) {
-		for i := range p {
-			hits[i] = p[i].Fields.IP && inAny(p[i].Fields.DstAddr, all)
+	return func(t *Traffic, hits []bool) {
+		for i := range hits {
+			hits[i] = t.Fields[i].IP && inAny(t.Fields[i].DstAddr, all)
 		}
 	}, nil
 }

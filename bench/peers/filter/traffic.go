@@ -5,16 +5,18 @@ import (
 	"math/rand/v2"
 
 	"github.com/weirnet/weir/divertdrv/addr"
+	"github.com/weirnet/weir/divertdrv/filter"
 	"github.com/weirnet/weir/divertdrv/wire"
 )
 
-// Packet is one packet in the forms that the engines take.
-type Packet struct {
-	Addr    addr.Address
-	Headers wire.Headers
-	Data    []byte
-	Fields  Fields
-	Raw     []byte // the two bytes outbound and loopback, two of padding, and Data: what BPF sees
+// Traffic is packets in the forms that the engines take, each form in an array as a batch of packets has it.
+type Traffic struct {
+	Addrs   []addr.Address
+	Headers []wire.Headers
+	Data    [][]byte
+	Views   []filter.View // what stands in the three above, for MatchBatch
+	Fields  []Fields
+	Raw     [][]byte // the two bytes outbound and loopback, two of padding, and the packet: what BPF sees
 }
 
 // Fields is a packet with all that the filters ask, ready to be read.
@@ -24,32 +26,42 @@ type Fields struct {
 	DstAddr                     int
 }
 
-// Traffic returns n mixed packets, always the same for a seed: two thirds IPv4, TCP, UDP and ICMP, a third of the ports 443, some
+// Mixed returns n packets, always the same for a seed: two thirds IPv4, TCP, UDP and ICMP, a third of the ports 443, some
 // fragments and IP options, addresses of which some lie in the ranges of Ranges20.
-func Traffic(n int, seed uint64) []Packet {
+func Mixed(n int, seed uint64) *Traffic {
 	r := rand.New(rand.NewPCG(seed, 0))
-	all := make([]Packet, n)
-	for i := range all {
-		all[i].fill(mixed(r), r.IntN(2) == 0, r.IntN(25) == 0)
+	t := newTraffic(n)
+	for i := range n {
+		t.set(i, mixed(r), r.IntN(2) == 0, r.IntN(25) == 0)
 	}
-	return all
+	return t
 }
 
-// Hot returns one packet: TCP from 192.168.1.2 to 10.x.1.9, port 443, with four bytes of payload, outbound.
-func Hot(x byte) Packet {
+// Hot returns the same packet n times, in the same memory: TCP from 192.168.1.2 to 10.x.1.9, port 443, with four bytes of
+// payload, outbound.
+func Hot(x byte, n int) *Traffic {
 	b := ipv4(wire.ProtoTCP, tcp(4000, 443, 4), 0)
 	copy(b[12:], []byte{192, 168, 1, 2, 10, x, 1, 9})
-	var p Packet
-	p.fill(b, true, false)
-	return p
+	t := newTraffic(n)
+	for i := range n {
+		t.set(i, b, true, false)
+		t.Raw[i], t.Views[i] = t.Raw[0], t.Views[0]
+	}
+	return t
 }
 
-func (p *Packet) fill(b []byte, outbound, loopback bool) {
-	p.Data = b
-	p.Addr.SetOutbound(outbound)
-	p.Addr.SetLoopback(loopback)
-	wire.Parse(b, &p.Headers)
-	h, f := &p.Headers, &p.Fields
+func newTraffic(n int) *Traffic {
+	return &Traffic{
+		make([]addr.Address, n), make([]wire.Headers, n), make([][]byte, n), make([]filter.View, n), make([]Fields, n), make([][]byte, n),
+	}
+}
+
+func (t *Traffic) set(i int, b []byte, outbound, loopback bool) {
+	a, h, f := &t.Addrs[i], &t.Headers[i], &t.Fields[i]
+	a.SetOutbound(outbound)
+	a.SetLoopback(loopback)
+	wire.Parse(b, h)
+	t.Data[i], t.Views[i] = b, filter.View{Addr: a, Data: b, Headers: h}
 	f.Outbound, f.Loopback = outbound, loopback
 	f.TCP, f.IP = h.Transport == wire.TCP, h.Version == 4
 	if f.TCP {
@@ -59,7 +71,7 @@ func (p *Packet) fill(b []byte, outbound, loopback bool) {
 	if f.IP {
 		f.DstAddr = int(binary.BigEndian.Uint32(b[16:]))
 	}
-	p.Raw = append([]byte{bit(outbound), bit(loopback), 0, 0}, b...)
+	t.Raw[i] = append([]byte{bit(outbound), bit(loopback), 0, 0}, b...)
 }
 
 func bit(b bool) byte {
@@ -134,13 +146,4 @@ func ipv6(proto byte, body []byte, r *rand.Rand) []byte {
 	copy(b[8:], []byte{0x20, 1, 0xd, 0xb8})
 	copy(b[24:], []byte{0x20, 1, 0xd, 0xb8, 0, byte(r.IntN(256))})
 	return append(b, body...)
-}
-
-// Repeated returns the same packet n times: what reads it finds it in the nearest cache.
-func Repeated(p Packet, n int) []Packet {
-	all := make([]Packet, n)
-	for i := range all {
-		all[i] = p
-	}
-	return all
 }

@@ -18,35 +18,28 @@ func weirProgram(n Name) (*filter.Program, error) {
 
 func weirMatch(n Name) (Matcher, error) {
 	prog, err := weirProgram(n)
-	return func(p []Packet, hits []bool) {
-		for i := range p {
-			hits[i] = prog.Match(&p[i].Addr, p[i].Data, &p[i].Headers)
+	return func(t *Traffic, hits []bool) {
+		for i := range hits {
+			hits[i] = prog.Match(&t.Addrs[i], t.Data[i], &t.Headers[i])
 		}
 	}, err
 }
 
 func weirParse(n Name) (Matcher, error) {
 	prog, err := weirProgram(n)
-	return func(p []Packet, hits []bool) {
-		for i := range p {
-			hits[i] = prog.Match(&p[i].Addr, p[i].Data, nil)
+	return func(t *Traffic, hits []bool) {
+		for i := range hits {
+			hits[i] = prog.Match(&t.Addrs[i], t.Data[i], nil)
 		}
 	}, err
 }
 
-// weirBatch fills the views anew each time, as who receives a batch does.
 func weirBatch(n Name) (Matcher, error) {
 	prog, err := weirProgram(n)
-	views := make([]filter.View, batch)
-	return func(p []Packet, hits []bool) {
-		for len(p) > 0 {
-			n := min(len(p), batch)
-			for i := range p[:n] {
-				v := &views[i]
-				v.Addr, v.Data, v.Headers = &p[i].Addr, p[i].Data, &p[i].Headers
-			}
-			prog.MatchBatch(views[:n], hits)
-			p, hits = p[n:], hits[n:]
+	return func(t *Traffic, hits []bool) {
+		for i := 0; i < len(hits); i += batch {
+			to := min(i+batch, len(hits))
+			prog.MatchBatch(t.Views[i:to], hits[i:to])
 		}
 	}, err
 }

@@ -32,12 +32,12 @@ func main() {
 	fmt.Printf("%d rounds of %s; ns for one packet: median (minimum); BPF / it, median of the rounds\n", *rounds, *least)
 	for _, traffic := range []struct {
 		name    string
-		packets []filter.Packet
+		packets *filter.Traffic
 		filters []filter.Name
 	}{
-		{"4,096 mixed packets", filter.Traffic(4096, 1), filter.Names},
-		{"one hot packet, in the last range", filter.Repeated(filter.Hot(19), 64), filter.Names},
-		{"one hot packet, in no range", filter.Repeated(filter.Hot(39), 64), []filter.Name{filter.Ranges20}},
+		{"4,096 mixed packets", filter.Mixed(4096, 1), filter.Names},
+		{"one hot packet, in the last range", filter.Hot(19, 64), filter.Names},
+		{"one hot packet, in no range", filter.Hot(39, 64), []filter.Name{filter.Ranges20}},
 	} {
 		for _, name := range traffic.filters {
 			if err := compare(traffic.name, name, traffic.packets, *rounds, *least); err != nil {
@@ -49,7 +49,7 @@ func main() {
 }
 
 // compare prints the part of the table for one filter over some packets.
-func compare(traffic string, name filter.Name, packets []filter.Packet, rounds int, least time.Duration) error {
+func compare(traffic string, name filter.Name, packets *filter.Traffic, rounds int, least time.Duration) error {
 	matchers := make([]filter.Matcher, len(filter.Engines))
 	for i, e := range filter.Engines {
 		m, err := e.Make(name)
@@ -58,7 +58,7 @@ func compare(traffic string, name filter.Name, packets []filter.Packet, rounds i
 		}
 		matchers[i] = m
 	}
-	hits := make([]bool, len(packets))
+	hits := make([]bool, len(packets.Data))
 	times := make([][]float64, len(matchers))
 	for round := range rounds + 1 {
 		for i, m := range matchers {
@@ -67,7 +67,7 @@ func compare(traffic string, name filter.Name, packets []filter.Packet, rounds i
 			}
 		}
 	}
-	fmt.Printf("\n**%s**, %s: %.1f %% match\n\n| | ns | BPF / it | C evaluator, derived / it |\n|---|---|---|---|\n", name, traffic, percent(hits))
+	fmt.Printf("\n**%s**, %s: %.1f %% match\n\n| | ns | BPF / it | C evaluator, derived / it |\n|---|---|---|---|\n", name, traffic, 100*filter.Rate(hits))
 	base := times[slices.IndexFunc(filter.Engines, func(e filter.Engine) bool { return e.Name == filter.BPF })]
 	for i, e := range filter.Engines {
 		ratios := make([]float64, rounds)
@@ -81,26 +81,16 @@ func compare(traffic string, name filter.Name, packets []filter.Packet, rounds i
 }
 
 // measure returns nanoseconds for one packet.
-func measure(m filter.Matcher, packets []filter.Packet, hits []bool, least time.Duration) float64 {
+func measure(m filter.Matcher, packets *filter.Traffic, hits []bool, least time.Duration) float64 {
 	n := 0
 	start := time.Now()
 	for time.Since(start) < least {
-		for range 1 + 4096/len(packets) {
+		for range 1 + 4096/len(hits) {
 			m(packets, hits)
-			n += len(packets)
+			n += len(hits)
 		}
 	}
 	return float64(time.Since(start).Nanoseconds()) / float64(n)
-}
-
-func percent(hits []bool) float64 {
-	n := 0
-	for _, hit := range hits {
-		if hit {
-			n++
-		}
-	}
-	return 100 * float64(n) / float64(len(hits))
 }
 
 func median(of []float64) float64 {
