@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/weirnet/weir/divertdrv/addr"
@@ -150,11 +151,30 @@ func (d dice) filters(layer addr.Layer, a *addr.Address, pkt []byte) *filters {
 			f.fields = append(f.fields, name)
 		}
 	}
-	// Filters of few fields give the optimiser chains to join.
-	if f.chance(40) {
-		f.fields = []string{f.one(f.fields...), f.one(f.fields...)}
-	}
+	f.narrow()
 	return f
+}
+
+// narrow picks few fields at times: they give the optimiser chains to join, and guards between tests of one field.
+func (f *filters) narrow() {
+	if f.chance(50) {
+		return
+	}
+	some := []string{f.one(f.fields...), f.one(f.fields...)}
+	if f.chance(60) {
+		related := map[addr.Layer][]string{
+			addr.Network:      {"tcp", "ip", "udp", "outbound", "inbound", "tcp.DstPort", "ip.DstAddr", "tcp.SrcPort", "ip.TTL", "remoteAddr", "packet"},
+			addr.LayerFlow:    {"tcp", "ip", "ipv6", "inbound", "localPort", "remoteAddr", "protocol"},
+			addr.LayerReflect: {"layer", "priority", "processId"},
+		}
+		related[addr.NetworkForward] = append(slices.Clone(related[addr.Network][:3]), related[addr.Network][5:9]...)
+		related[addr.LayerSocket] = related[addr.LayerFlow]
+		for range 1 + f.dice(3) {
+			some = append(some, f.one(related[f.layer]...))
+		}
+		some = some[f.dice(3):]
+	}
+	f.fields = some
 }
 
 // expr returns an expression and its text.
