@@ -36,9 +36,7 @@ func (g *graph) regroup() {
 // ways counts for each step the steps, and the entry, that lead to it; 0: it is not reached.
 func (g *graph) ways() []int {
 	ways := make([]int, len(g.steps))
-	if entry := g.resolve(0); entry < accept {
-		ways[entry]++
-	}
+	ways[0]++
 	for i := range g.steps {
 		if ways[i] == 0 {
 			continue
@@ -54,17 +52,11 @@ func (g *graph) ways() []int {
 
 // targets returns where a step can go, each once.
 func (s *step) targets() (edges []uint16) {
-	add := func(edge uint16) {
+	s.edges(func(edge uint16) {
 		if !slices.Contains(edges, edge) {
 			edges = append(edges, edge)
 		}
-	}
-	for _, p := range s.pieces {
-		add(p.edge)
-	}
-	if s.fails() {
-		add(s.none)
-	}
+	})
 	return edges
 }
 
@@ -101,18 +93,18 @@ func (g *graph) links(at, target, next uint16, ways []int) []link {
 
 // order sorts the steps of a chain and links them anew.
 func (g *graph) order(c *chain) {
-	rank := map[source]int{}
+	rank := map[uint16]int{}
 	for _, l := range c.links {
-		s := g.steps[l.at].source
-		if _, known := rank[s]; !known {
-			rank[s] = len(rank) + 1
+		s := &g.steps[l.at]
+		if _, known := rank[s.variable]; !known {
+			rank[s.variable] = len(rank) + 1
 		}
 		if s.class == classFact {
-			rank[s] = 0
+			rank[s.variable] = 0
 		}
 	}
 	sorted := slices.Clone(c.links)
-	slices.SortStableFunc(sorted, func(a, b link) int { return rank[g.steps[a.at].source] - rank[g.steps[b.at].source] })
+	slices.SortStableFunc(sorted, func(a, b link) int { return rank[g.steps[a.at].variable] - rank[g.steps[b.at].variable] })
 	steps := make([]step, len(sorted))
 	for i, l := range sorted {
 		next := c.links[len(c.links)-1].next

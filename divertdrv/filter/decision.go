@@ -86,8 +86,16 @@ func appendPiece(d []piece, p piece) []piece {
 
 // absorb replaces each piece of d that leads to a test of the same field by what that test decides, so that a chain of
 // comparisons of one field becomes one step. then returns the pieces of such a test, nil for any other edge.
+// The pieces of d are not kept.
 func absorb(d []piece, then func(edge uint16) []piece) []piece {
-	var out []piece
+	n := len(d)
+	for _, p := range d {
+		n += len(then(p.edge))
+	}
+	out := d[:0]
+	if n > len(d) {
+		out = make([]piece, 0, n)
+	}
 	var from u128 // least value of the piece
 	for _, p := range d {
 		inner := then(p.edge)

@@ -14,15 +14,14 @@ const knownMost = 4
 
 // knownValue is that a field lies within lo to hi, or that the packet has no such field.
 type knownValue struct {
-	source source
-	absent bool
-	lo, hi u128
-	used   bool
+	variable uint16 // of the steps that load it; 0: nothing is kept here
+	absent   bool
+	lo, hi   u128
 }
 
-func (k *known) find(s *source) *knownValue {
+func (k *known) find(variable uint16) *knownValue {
 	for i := range k.values {
-		if v := &k.values[i]; v.used && v.source == *s {
+		if v := &k.values[i]; v.variable == variable {
 			return v
 		}
 	}
@@ -30,7 +29,7 @@ func (k *known) find(s *source) *knownValue {
 }
 
 func (k *known) set(v knownValue) {
-	if old := k.find(&v.source); old != nil {
+	if old := k.find(v.variable); old != nil {
 		*old = v
 		return
 	}
@@ -43,7 +42,7 @@ func (g *graph) within(k *known, s *step, lo, hi u128) {
 	switch {
 	case s.class != classFact:
 		k.ones |= s.need
-		k.set(knownValue{source: s.source, lo: lo, hi: hi, used: true})
+		k.set(knownValue{variable: s.variable, lo: lo, hi: hi})
 	case hi == u128{}:
 		k.zeros |= s.bits
 	case lo != u128{}:
@@ -57,7 +56,7 @@ func (g *graph) without(k *known, s *step) {
 	if !s.optional() {
 		k.zeros |= s.need
 	}
-	k.set(knownValue{source: s.source, absent: true, used: true})
+	k.set(knownValue{variable: s.variable, absent: true})
 	g.conclude(k)
 }
 
@@ -93,13 +92,20 @@ func (k *known) meet(o *known) {
 	k.zeros &= o.zeros
 	for i := range k.values {
 		v := &k.values[i]
-		w := o.find(&v.source)
+		if v.variable == 0 {
+			continue
+		}
+		w := o.find(v.variable)
 		if w == nil || v.absent != w.absent {
 			*v = knownValue{}
 			continue
 		}
-		v.lo = slices.MinFunc([]u128{v.lo, w.lo}, u128.cmp)
-		v.hi = slices.MaxFunc([]u128{v.hi, w.hi}, u128.cmp)
+		if w.lo.less(v.lo) {
+			v.lo = w.lo
+		}
+		if v.hi.less(w.hi) {
+			v.hi = w.hi
+		}
 	}
 }
 
@@ -114,7 +120,7 @@ func (k *known) decide(s *step) (edge uint16, decided bool) {
 		}
 		return 0, false
 	}
-	v := k.find(&s.source)
+	v := k.find(s.variable)
 	switch {
 	case k.zeros&s.need != 0, v != nil && v.absent:
 		return s.none, true

@@ -14,21 +14,19 @@ type code struct {
 
 func (c *code) accepts(edge uint16) bool { return int(edge) == len(c.nodes) }
 
-// optimised is how often the optimiser goes over a program: what the second round finds was made by the first.
-const optimised = 2
+// optimised is how often the optimiser goes over a program: what one round finds was made by the one before.
+const optimised = 3
 
 // lower builds the code of a flat program. Fields are pure, so tests may be asked in any order, joined, or left out where the
 // way to them tells their answer; see thread.go and chain.go.
 func lower(tests []test, layer addr.Layer, compat22 bool) code {
 	g := newGraph(tests, layer, compat22)
 	for range optimised {
-		g.thread()
-		g.join()
 		g.regroup()
 		g.join()
+		g.thread()
+		g.join()
 	}
-	g.thread()
-	g.join()
 	return g.emit()
 }
 
@@ -49,7 +47,7 @@ func (g *graph) emit() code {
 	}
 	var c code
 	entry := g.resolve(0)
-	place, n := arrange(drafts, entry)
+	place, n := arrange(len(drafts), entry, func(i int, reach func(uint16)) { drafts[i].edges(reach) })
 	moved := func(edge uint16) uint16 {
 		switch edge {
 		case accept:
@@ -121,37 +119,16 @@ func (d *draft) with(drafts []draft) bool {
 	return true
 }
 
-const unreached = 0xffff
-
-// arrange numbers the drafts that can be reached from entry; edges only lead forward, so one pass finds them.
-func arrange(drafts []draft, entry uint16) (place []uint16, n uint16) {
-	place = make([]uint16, len(drafts))
-	for i := range place {
-		place[i] = unreached
+// edges calls f for each edge of a node.
+func (d *draft) edges(f func(edge uint16)) {
+	f(d.none)
+	if d.class == classFact {
+		f(d.in)
+		return
 	}
-	reach := func(edge uint16) {
-		if edge < accept {
-			place[edge] = 0
-		}
+	for _, p := range d.pieces {
+		f(p.edge)
 	}
-	reach(entry)
-	for i := range drafts {
-		if place[i] == unreached {
-			continue
-		}
-		place[i] = n
-		n++
-		d := &drafts[i]
-		reach(d.none)
-		if d.class == classFact {
-			reach(d.in)
-			continue
-		}
-		for _, p := range d.pieces {
-			reach(p.edge)
-		}
-	}
-	return place, n
 }
 
 // finish gives a node its numbers, and an interval where that says all, else a table.

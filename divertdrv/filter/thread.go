@@ -8,13 +8,8 @@ const threadMost = 20_000
 // is known there: the guard that was asked before, the address that lies in another range.
 func (g *graph) thread() {
 	clear(g.known)
-	if len(g.steps) == 0 {
-		return
-	}
 	t := threader{g, threadMost}
-	if entry := g.resolve(0); entry < accept {
-		g.known[entry].reached = true
-	}
+	g.known[0].reached = true
 	for i := range g.steps {
 		if k := g.known[i]; k.reached {
 			t.step(&g.steps[i], &k)
@@ -29,7 +24,7 @@ type threader struct {
 
 // step leads the edges of s onwards.
 func (t *threader) step(s *step, k *known) {
-	v := k.find(&s.source)
+	v := k.find(s.variable)
 	if v != nil && v.absent || k.zeros&s.need != 0 { // only where left ran out
 		t.meet(s.none, k)
 		return
