@@ -183,6 +183,10 @@ func (f *filters) graph() []test {
 		return accept + uint16(f.dice(2))
 	}
 	for i := range tests {
+		if i > 0 && f.few && f.chance(40) {
+			tests[i] = test{comparison: tests[f.dice(i)].comparison, succ: edge(i), fail: edge(i)}
+			continue
+		}
 		_, src := f.test()
 		one, err := compile(src, f.layer, true)
 		if err != nil {

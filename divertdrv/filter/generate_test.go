@@ -139,6 +139,7 @@ type filters struct {
 	layer  addr.Layer
 	sample *refState
 	fields []string
+	few    bool // fields and constants come again and again
 }
 
 func (d dice) filters(layer addr.Layer, a *addr.Address, pkt []byte) *filters {
@@ -174,7 +175,7 @@ func (f *filters) narrow() {
 		}
 		some = some[f.dice(3):]
 	}
-	f.fields = some
+	f.fields, f.few = some, true
 }
 
 // expr returns an expression and its text.
@@ -250,7 +251,9 @@ func (f *filters) constant(t *refTest, info refField) (neg bool, v *big.Int) {
 			}
 		}
 	}
-	v.Add(v, refInt(int64(f.dice(5)-2)))
+	if !f.few || f.chance(50) {
+		v.Add(v, refInt(int64(f.dice(5)-2)))
+	}
 	if v.BitLen() > 128 {
 		v.SetInt64(0)
 	}

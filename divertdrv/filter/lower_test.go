@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/weirnet/weir/divertdrv/addr"
+	"github.com/weirnet/weir/divertdrv/wire"
 )
 
 // terms joins n terms, each with its number in it.
@@ -54,6 +55,22 @@ func TestNodes(t *testing.T) {
 			if got := len(p.code.nodes); got != tt.nodes {
 				t.Errorf("%s, %s: %d nodes, want %d: %s", layer, tt.name, got, tt.nodes, clip(tt.src))
 			}
+		}
+	}
+}
+
+// TestGuardsStay: a step that stands for several is guarded by what is known on the way to each.
+func TestGuardsStay(t *testing.T) {
+	a, pkt, _ := hotPacket()
+	pkt[9] = wire.ProtoUDP // to port 443
+	for _, src := range []string{
+		"(outbound ? tcp.DstPort == 443 : tcp and tcp.DstPort == 443)",
+		"(outbound ? tcp and tcp.DstPort == 443 : tcp.DstPort == 443)",
+		"(ip.TTL > 5 ? tcp.DstPort == 443 and ip.DF : tcp and tcp.DstPort == 443 and ip.DF)",
+	} {
+		p := mustParse(t, src, addr.Network)
+		if p.Match(&a, pkt, nil) {
+			t.Errorf("%q matches UDP", src)
 		}
 	}
 }
