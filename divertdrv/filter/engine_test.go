@@ -159,7 +159,7 @@ func TestOptimisedEqualsPlain(t *testing.T) {
 		layer := addr.Layer(d(addr.Layers))
 		views := d.views(layer)
 		f := d.filters(layer, views[0].Addr, views[0].Data)
-		p := &Program{src: "a random program", layer: layer, compat22: d.chance(50), tests: f.graph()}
+		p := &Program{src: "a random program", layer: layer, compat22: d.chance(50), tests: f.tests(1+d([]int{4, 12, 60}[d(3)]), 1+d(6))}
 		p.code = lower(p.tests, layer, p.compat22)
 		hits := batchHits(p, views)
 		for i, v := range views {
@@ -173,11 +173,11 @@ func TestOptimisedEqualsPlain(t *testing.T) {
 	t.Logf("seed %d: %d programs, %d packets each", seed, n, packetsEach)
 }
 
-// graph returns tests that lead anywhere forward.
-func (f *filters) graph() []test {
-	tests := make([]test, 1+f.dice([]int{4, 12, 60}[f.dice(3)]))
+// tests returns n tests that lead anywhere forward, no further than so many.
+func (f *filters) tests(n, far int) []test {
+	tests := make([]test, n)
 	edge := func(i int) uint16 {
-		if to := i + 1 + f.dice(1+f.dice(6)); to < len(tests) && !f.chance(20) {
+		if to := i + 1 + f.dice(far); to < len(tests) && !f.chance(20) {
 			return uint16(to)
 		}
 		return accept + uint16(f.dice(2))

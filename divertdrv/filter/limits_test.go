@@ -2,6 +2,8 @@ package filter
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -101,7 +103,8 @@ func TestDriverLimits(t *testing.T) {
 	}
 }
 
-// TestHugeTexts: any text is refused or compiled after one pass and within a few kilobytes.
+// TestHugeTexts: any text is refused or compiled after one pass, since there are no more tokens than maxTokens, and in bounded
+// memory.
 func TestHugeTexts(t *testing.T) {
 	const mib = 1 << 20
 	for _, tt := range []struct{ name, src, want string }{
@@ -131,6 +134,32 @@ func TestHugeTexts(t *testing.T) {
 		}
 		if allocated > 1000 {
 			t.Errorf("%s: %v allocations", tt.name, allocated)
+		}
+		if n := allocatedBytes(func() { _, _ = Parse(tt.src, addr.Network) }); n > 512<<10 {
+			t.Errorf("%s: %d bytes", tt.name, n)
+		}
+	}
+}
+
+func allocatedBytes(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestHeaviestPrograms: the optimiser's work is bounded too, on the longest programs with the most ways through them.
+func TestHeaviestPrograms(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	d := dice(rng.IntN)
+	for range 20 {
+		a := d.event(addr.Network)
+		f := d.filters(addr.Network, &a, d.packet())
+		f.fields = []string{"tcp.DstPort", "tcp.SrcPort", "ip.TTL", "tcp"}[:1+d(4)]
+		tests := f.tests(maxTests, 1+d(60))
+		if n := allocatedBytes(func() { lower(tests, addr.Network, false) }); n > 32<<20 {
+			t.Errorf("%d bytes", n)
 		}
 	}
 }
