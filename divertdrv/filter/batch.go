@@ -145,23 +145,18 @@ func (w *walk) run(start lanes, come []lanes) lanes {
 			come[n.in] |= there
 			continue
 		}
-		if n.class == classWord && n.table < 0 {
-			in := w.inside(n, there)
-			come[n.in] |= in
-			come[n.out] |= there &^ in
-			continue
-		}
-		found := w.load(n, there)
-		come[n.lost()] |= there &^ found
+		t := w.table(n)
 		switch {
 		case n.class == classWide:
-			w.spreadWide(n, found, come)
-		case n.table >= 0:
-			w.spread(n, found, come)
-		default:
-			in := w.valuesInside(n, found)
+			w.spreadWide(n, there, come)
+		case t == nil && n.class == classWord:
+			in := w.wordsInside(n, there)
 			come[n.in] |= in
-			come[n.out] |= found &^ in
+			come[n.out] |= there &^ in
+		default:
+			found := w.load(n, there)
+			come[n.lost()] |= there &^ found
+			w.spread(n, t, found, come)
 		}
 	}
 	return come[len(nodes)]
@@ -180,10 +175,18 @@ func (w *walk) guard(n *node, here lanes) lanes {
 	return here
 }
 
-// inside loads a field of a header and returns the packets whose value is in the node's interval.
-func (w *walk) inside(n *node, of lanes) (in lanes) {
-	for m := of; m != 0; m &= m - 1 {
-		i := bits.TrailingZeros64(uint64(m)) % lanesMost
+// table returns the node's table, nil if it has an interval or a wide table.
+func (w *walk) table(n *node) *table {
+	if n.table < 0 || n.class == classWide {
+		return nil
+	}
+	return &w.code.tables[n.table]
+}
+
+// wordsInside loads a field of a header and returns the packets whose value is in the node's interval.
+func (w *walk) wordsInside(n *node, of lanes) (in lanes) {
+	for ; of != 0; of &= of - 1 {
+		i := bits.TrailingZeros64(uint64(of)) % lanesMost
 		v := &w.views[i]
 		_, beyond := bits.Sub64(n.span, n.wordAt(v.Data, v.Headers)-n.lo, 0)
 		in |= lanes(beyond^1) << i
@@ -191,23 +194,42 @@ func (w *walk) inside(n *node, of lanes) (in lanes) {
 	return in
 }
 
-// valuesInside does it for what was loaded before.
-func (w *walk) valuesInside(n *node, of lanes) (in lanes) {
-	for m := of; m != 0; m &= m - 1 {
-		i := bits.TrailingZeros64(uint64(m)) % lanesMost
-		_, beyond := bits.Sub64(n.span, w.values[i]-n.lo, 0)
-		in |= lanes(beyond^1) << (i % lanesMost)
+// spread sends each packet where its value leads.
+func (w *walk) spread(n *node, t *table, of lanes, come []lanes) {
+	if t != nil && t.member == nil {
+		for ; of != 0; of &= of - 1 {
+			i := bits.TrailingZeros64(uint64(of)) % lanesMost
+			come[t.find(w.values[i])] |= 1 << i
+		}
+		return
+	}
+	var in lanes
+	if t != nil {
+		in = w.among(t, of)
+	} else {
+		in = w.inside(n, of)
+	}
+	come[n.in] |= in
+	come[n.out] |= of &^ in
+}
+
+// among returns the packets whose value is in a set.
+func (w *walk) among(t *table, of lanes) (in lanes) {
+	for ; of != 0; of &= of - 1 {
+		i := bits.TrailingZeros64(uint64(of)) % lanesMost
+		in |= lanes(t.member[t.search(w.values[i])]) << i
 	}
 	return in
 }
 
-// spread sends each packet where the table says.
-func (w *walk) spread(n *node, of lanes, come []lanes) {
-	t := &w.code.tables[n.table]
+// inside returns the packets whose value is in the node's interval.
+func (w *walk) inside(n *node, of lanes) (in lanes) {
 	for ; of != 0; of &= of - 1 {
 		i := bits.TrailingZeros64(uint64(of)) % lanesMost
-		come[t.find(w.values[i])] |= 1 << i
+		_, beyond := bits.Sub64(n.span, w.values[i]-n.lo, 0)
+		in |= lanes(beyond^1) << i
 	}
+	return in
 }
 
 func (w *walk) spreadWide(n *node, of lanes, come []lanes) {
@@ -219,7 +241,8 @@ func (w *walk) spreadWide(n *node, of lanes, come []lanes) {
 	}
 }
 
-// load puts the field of each packet into values, and returns the packets that have it.
+// load puts the field of each packet into values, and returns the packets that have it. (To search a table in the same loop is
+// slower: that needs too many registers.)
 func (w *walk) load(n *node, of lanes) (found lanes) {
 	switch n.class {
 	case classWord:

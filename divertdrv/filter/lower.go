@@ -158,9 +158,10 @@ func (c *code) finish(d *draft, moved func(uint16) uint16) {
 		d.lo = at(0) + 1<<d.shift
 		d.in, d.out, d.span = pieces[1].edge, first, at(1)-d.lo
 	default:
-		d.out = first // what lies outside of an address's upper half
+		t := newTable(pieces, d.shift)
+		d.in, d.out = t.other, first
 		d.table = int16(len(c.tables))
-		c.tables = append(c.tables, newTable(pieces, d.shift))
+		c.tables = append(c.tables, t)
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *source) optional() bool { return s.class == classIndexed }
 // none. Else it loads its field, unless it is of classFact, and goes on by the interval that the value is in.
 type node struct {
 	mask, want    uint32
-	lo, span      uint64 // without a table: in if value-lo <= span, else out
+	lo, span      uint64 // without a table: in if value-lo <= span, else out; with a set: in if it has the value
 	hi            uint64 // of classAddress: the upper half of the address, without which the edge is out
 	in, out, none uint16
 	table         int16 // into code.tables, of classWide into code.wide; -1: none

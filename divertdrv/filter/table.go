@@ -14,10 +14,12 @@ const maxBuckets = 256
 type table struct {
 	base   uint64
 	shift  uint8    // a bucket is 1<<shift values wide
-	halves uint8    // halvings from a bucket's first piece to that of the value
+	half   uint64   // the first step of the search from a bucket's first piece to that of the value, a power of two; 0: none
 	first  []uint16 // by bucket: the piece that its lowest value is in
 	upper  []uint64 // by piece, and behind that as many as the search may look at
 	edges  []uint16 // by piece
+	other  uint16   // the edge of the second piece
+	member []uint8  // by piece, iff there are but two edges: 1 where the edge is other, so that the table is a set
 }
 
 // newTable makes a table of at least two pieces. shift is where the field stands in what is loaded.
@@ -39,10 +41,27 @@ func newTable(pieces []piece, shift uint8) (t table) {
 		t.bucket(lo, lo+(1<<t.shift-1))
 	}
 	t.first = append(t.first, uint16(last))
-	for range 1 << t.halves {
+	for range 2 * t.half {
 		t.upper = append(t.upper, math.MaxUint64)
 	}
+	t.setMembers()
 	return t
+}
+
+// setMembers sets other, and member if there are but two edges.
+func (t *table) setMembers() {
+	t.other = t.edges[1]
+	member := make([]uint8, len(t.edges))
+	for i, edge := range t.edges {
+		switch edge {
+		case t.other:
+			member[i] = 1
+		case t.edges[0]:
+		default:
+			return
+		}
+	}
+	t.member = member
 }
 
 // cut chooses the width of buckets, and says whether the values before base are none of theirs.
@@ -67,18 +86,20 @@ func (t *table) bucket(lo, hi uint64) {
 		to++
 	}
 	t.first = append(t.first, from)
-	t.halves = max(t.halves, uint8(bits.Len16(to-from)))
+	t.half = max(t.half, 1<<bits.Len16(to-from)>>1)
 }
 
 // find returns the edge of v.
-func (t *table) find(v uint64) uint16 {
-	b := min((v-t.base)>>(t.shift&63), uint64(len(t.first)-1))
-	at := uint64(t.first[b])
-	for half := uint64(1) << (t.halves & 63) >> 1; half > 0; half >>= 1 {
+func (t *table) find(v uint64) uint16 { return t.edges[t.search(v)] }
+
+// search returns the piece of v.
+func (t *table) search(v uint64) uint64 {
+	at := uint64(t.first[min((v-t.base)>>(t.shift&63), uint64(len(t.first)-1))])
+	for half := t.half; half > 0; half >>= 1 {
 		_, less := bits.Sub64(t.upper[at+half-1], v, 0)
 		at += half & -less
 	}
-	return t.edges[at]
+	return at
 }
 
 // wideTable finds the edge of a 128-bit value.

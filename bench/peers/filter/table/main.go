@@ -3,8 +3,8 @@
 //	go run ./filter/table [-rounds N] [-time D]
 //
 // A round runs all engines one after the other, and the ratios are of runs of one round, which stand closest in time: so what
-// else the machine does falls on both sides. Times are nanoseconds for one packet: the median of the rounds, and in parentheses
-// their minimum.
+// else the machine does falls on both sides. Times are nanoseconds for one packet, of the thread that measures where the platform
+// tells these: the median of the rounds, and in parentheses their minimum.
 package main
 
 import (
@@ -17,30 +17,26 @@ import (
 	"github.com/weirnet/weir/bench/peers/filter"
 )
 
-// evaluator is what WinDivert's own evaluator in C, which parses and then runs the filter, takes of the time of x/net/bpf's VM;
-// where that comes from stands in docs/performance.md.
-var evaluator = map[filter.Name]float64{filter.Short: 19.0 / 62.6, filter.Medium: 42.0 / 158, filter.Ranges20: 220.0 / 308}
+// evaluator is what WinDivert's own evaluator in C, which parses and then runs the filter, takes of the time of x/net/bpf's VM
+// for one hot packet; docs/performance.md says where that comes from.
+var evaluator = map[filter.Name]float64{filter.Short: 19.0 / 62.6, filter.Medium: 42.0 / 158, filter.Ranges20: 220.0 / 316}
 
 func main() {
-	rounds := flag.Int("rounds", 15, "how often each engine is measured")
-	least := flag.Duration("time", 20*time.Millisecond, "how long each measurement takes at least")
+	rounds := flag.Int("rounds", 60, "how often each engine is measured")
+	least := flag.Duration("time", time.Millisecond, "how long each measurement takes at least")
 	flag.Parse()
 	if *rounds < 1 {
 		fmt.Fprintln(os.Stderr, "table: -rounds must be at least 1")
 		os.Exit(2)
 	}
-	fmt.Printf("%d rounds of %s; ns for one packet: median (minimum); BPF / it, median of the rounds\n", *rounds, *least)
-	for _, traffic := range []struct {
-		name    string
-		packets *filter.Traffic
-		filters []filter.Name
-	}{
-		{"4,096 mixed packets", filter.Mixed(4096, 1), filter.Names},
-		{"one hot packet, in the last range", filter.Hot(19, 64), filter.Names},
-		{"one hot packet, in no range", filter.Hot(39, 64), []filter.Name{filter.Ranges20}},
+	fmt.Printf("%d rounds of %s; ns for one packet: median (minimum); BPF / it: median of the rounds (of the minima)\n", *rounds, *least)
+	for _, s := range []scene{
+		{"4,096 mixed packets", filter.Mixed(4096, 1), filter.Names, false},
+		{"one hot packet, in the last range", filter.Hot(19, 64), filter.Names, true},
+		{"one hot packet, in no range", filter.Hot(39, 64), []filter.Name{filter.Ranges20}, true},
 	} {
-		for _, name := range traffic.filters {
-			if err := compare(traffic.name, name, traffic.packets, *rounds, *least); err != nil {
+		for _, name := range s.filters {
+			if err := s.compare(name, *rounds, *least); err != nil {
 				fmt.Fprintln(os.Stderr, "table:", err)
 				os.Exit(1)
 			}
@@ -48,8 +44,16 @@ func main() {
 	}
 }
 
-// compare prints the part of the table for one filter over some packets.
-func compare(traffic string, name filter.Name, packets *filter.Traffic, rounds int, least time.Duration) error {
+// scene is packets and what is measured over them.
+type scene struct {
+	name    string
+	traffic *filter.Traffic
+	filters []filter.Name
+	hot     bool // the C evaluator's share is known for such packets
+}
+
+// compare prints the part of the table for one filter.
+func (s *scene) compare(name filter.Name, rounds int, least time.Duration) error {
 	matchers := make([]filter.Matcher, len(filter.Engines))
 	for i, e := range filter.Engines {
 		m, err := e.Make(name)
@@ -58,39 +62,54 @@ func compare(traffic string, name filter.Name, packets *filter.Traffic, rounds i
 		}
 		matchers[i] = m
 	}
-	hits := make([]bool, len(packets.Data))
+	hits := make([]bool, len(s.traffic.Data))
 	times := make([][]float64, len(matchers))
 	for round := range rounds + 1 {
 		for i, m := range matchers {
-			if ns := measure(m, packets, hits, least); round > 0 { // the first one warms up
+			if ns := measure(m, s.traffic, hits, least); round > 0 { // the first one warms up
 				times[i] = append(times[i], ns)
 			}
 		}
 	}
-	fmt.Printf("\n**%s**, %s: %.1f %% match\n\n| | ns | BPF / it | C evaluator, derived / it |\n|---|---|---|---|\n", name, traffic, 100*filter.Rate(hits))
+	fmt.Printf("\n**%s**, %s: %.1f %% match\n\n", name, s.name, 100*filter.Rate(hits))
+	s.print(name, times)
+	return nil
+}
+
+// print writes the times of all engines, by round.
+func (s *scene) print(name filter.Name, times [][]float64) {
+	columns, rule := "| | ns | BPF / it |", "|---|---|---|"
+	if s.hot {
+		columns, rule = columns+" C evaluator, derived / it |", rule+"---|"
+	}
+	fmt.Println(columns + "\n" + rule)
 	base := times[slices.IndexFunc(filter.Engines, func(e filter.Engine) bool { return e.Name == filter.BPF })]
 	for i, e := range filter.Engines {
-		ratios := make([]float64, rounds)
+		ratios := make([]float64, len(base))
 		for r := range ratios {
 			ratios[r] = base[r] / times[i][r]
 		}
 		ratio := median(ratios)
-		fmt.Printf("| %s | %.2f (%.2f) | %.1f | %.1f |\n", e.Name, median(times[i]), slices.Min(times[i]), ratio, ratio*evaluator[name])
+		least := slices.Min(times[i])
+		fmt.Printf("| %s | %.1f (%.1f) | %.1f (%.1f) |", e.Name, median(times[i]), least, ratio, slices.Min(base)/least)
+		if s.hot {
+			fmt.Printf(" %.1f |", ratio*evaluator[name])
+		}
+		fmt.Println()
 	}
-	return nil
 }
 
 // measure returns nanoseconds for one packet.
-func measure(m filter.Matcher, packets *filter.Traffic, hits []bool, least time.Duration) float64 {
+func measure(m filter.Matcher, traffic *filter.Traffic, hits []bool, least time.Duration) float64 {
 	n := 0
-	start := time.Now()
-	for time.Since(start) < least {
+	start := spent()
+	for spent()-start < least {
 		for range 1 + 4096/len(hits) {
-			m(packets, hits)
+			m(traffic, hits)
 			n += len(hits)
 		}
 	}
-	return float64(time.Since(start).Nanoseconds()) / float64(n)
+	return float64(spent()-start) / float64(n)
 }
 
 func median(of []float64) float64 {
