@@ -14,11 +14,12 @@ import (
 )
 
 // Each filter meets packetsEach packets, so many that a batch takes two rounds; pairs is how many (filter, packet) pairs a run of
-// the tests compares in each mode, longPairs with WEIR_LONG set.
+// the tests compares in each mode, longPairs with WEIR_LONG set, racePairs under the race detector, to which they are all alike.
 const (
 	packetsEach = 80
 	pairs       = 1_000_000
 	longPairs   = 10_000_000
+	racePairs   = 100_000
 )
 
 // views returns packets or events of a layer.
@@ -129,7 +130,10 @@ func TestEngineEqualsReference(t *testing.T) {
 
 func TestEngineEqualsReferenceMany(t *testing.T) {
 	n := pairs
-	if os.Getenv("WEIR_LONG") != "" {
+	switch {
+	case raceEnabled:
+		n = racePairs
+	case os.Getenv("WEIR_LONG") != "":
 		n = longPairs
 	}
 	seed := rand.Uint64()
@@ -152,7 +156,10 @@ func TestOptimisedEqualsPlain(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	d := dice(rng.IntN)
 	n := 5_000
-	if os.Getenv("WEIR_LONG") != "" {
+	switch {
+	case raceEnabled:
+		n /= 10
+	case os.Getenv("WEIR_LONG") != "":
 		n *= 20
 	}
 	for range n {

@@ -73,7 +73,9 @@ func TestDriverLimits(t *testing.T) {
 		{0, "timestamp > -0", "error bad-token 13"},
 		{4, "priority == -0", "error bad-token 13"},
 		{0, "impostor < -0", "error bad-token 12"},
-		{0, "ip.TTL == -0", ""}, // folded: the driver never sees it
+		{0, "ip.TTL == -0", ""},                                  // folded: the driver never sees it
+		{0, "icmpv6.Body >= -0x300000000", "error bad-token 16"}, // the driver would see -0
+		{0, "icmpv6.Body >= -0x300000001", ""},
 		{0, "tcp.SeqNum == 0xffffffff", ""},
 		{0, "tcp.SeqNum == 0x100000000", "error bad-token 14"},
 		{0, "tcp.AckNum < 0x100000000", "error bad-token 13"},
