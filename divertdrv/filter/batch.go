@@ -183,7 +183,12 @@ func (w *walk) table(n *node) *table {
 	return &w.code.tables[n.table]
 }
 
+// The loops over packets are functions of their own, which must not be inlined: in run the compiler has no registers left for
+// them, and each would go through memory for every packet, at three times the cost.
+
 // wordsInside loads a field of a header and returns the packets whose value is in the node's interval.
+//
+//go:noinline
 func (w *walk) wordsInside(n *node, of lanes) (in lanes) {
 	for ; of != 0; of &= of - 1 {
 		i := bits.TrailingZeros64(uint64(of)) % lanesMost
@@ -214,6 +219,8 @@ func (w *walk) spread(n *node, t *table, of lanes, come []lanes) {
 }
 
 // among returns the packets whose value is in a set.
+//
+//go:noinline
 func (w *walk) among(t *table, of lanes) (in lanes) {
 	for ; of != 0; of &= of - 1 {
 		i := bits.TrailingZeros64(uint64(of)) % lanesMost
@@ -223,6 +230,8 @@ func (w *walk) among(t *table, of lanes) (in lanes) {
 }
 
 // inside returns the packets whose value is in the node's interval.
+//
+//go:noinline
 func (w *walk) inside(n *node, of lanes) (in lanes) {
 	for ; of != 0; of &= of - 1 {
 		i := bits.TrailingZeros64(uint64(of)) % lanesMost
@@ -241,8 +250,10 @@ func (w *walk) spreadWide(n *node, of lanes, come []lanes) {
 	}
 }
 
-// load puts the field of each packet into values, and returns the packets that have it. (To search a table in the same loop is
-// slower: that needs too many registers.)
+// load puts the field of each packet into values, and returns the packets that have it. (A loop that loads and searches a table at
+// once has too few registers as well.)
+//
+//go:noinline
 func (w *walk) load(n *node, of lanes) (found lanes) {
 	switch n.class {
 	case classWord:
