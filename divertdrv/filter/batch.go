@@ -20,6 +20,7 @@ type View struct {
 //
 // Packets go through the program side by side, up to 64 in the bits of a word: a node is asked once for all that come to it. A
 // fact is one operation on the word, and the loads of a field do not wait for one another, nor do they branch by what they find.
+// Events of the other layers, and packets without Headers, go one after the other.
 func (p *Program) MatchBatch(v []View, hits []bool) {
 	hits = hits[:len(v)]
 	if p.layer > addr.NetworkForward || len(v) < lanesLeast {
