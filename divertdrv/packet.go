@@ -78,6 +78,16 @@ func (p *Packet) Changed() bool {
 	return n.changed
 }
 
+// Grown says whether the packet is longer than it was received or made.
+func (p *Packet) Grown() bool {
+	_, n := p.state()
+	return len(p.Data) > n.length
+}
+
+// Settle makes good now what the packet would owe when it is injected: lengths, and checksums that a change made stale or that
+// its Address does not call final. It is for whoever reads or cuts the packet before the driver gets it.
+func (p *Packet) Settle() { p.settle(true) }
+
 // Wrong says which checksums were found wrong by Edit, and by how much.
 func (p *Packet) Wrong() wire.Wrong {
 	_, n := p.state()

@@ -9,9 +9,10 @@ import (
 // pointerSize is what the outgoing path asks of an IP header's address: the stack reads header fields through aligned structures.
 const pointerSize = 8
 
-func aligned(b []byte) bool {
-	return len(b) == 0 || uintptr(unsafe.Pointer(unsafe.SliceData(b)))%pointerSize == 0
-}
+func aligned(b []byte) bool { return len(b) == 0 || offset(b) == 0 }
+
+// offset is how far behind an aligned address b begins.
+func offset(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) % pointerSize }
 
 // buffers is a bounded pool of aligned memory, each buffer for one packet of any size. It is filled as needed and may be used
 // from any goroutine.

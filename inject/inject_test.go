@@ -30,7 +30,13 @@ type rig struct {
 	wire, host []seen
 }
 
+// newRig is a driver that insists on aligned headers.
 func newRig(t testing.TB) *rig {
+	t.Helper()
+	return newRigWith(t, simdrv.Config{HeaderAlign: 8}, inject.Config{})
+}
+
+func newRigWith(t testing.TB, host simdrv.Config, cfg inject.Config) *rig {
 	t.Helper()
 	r := &rig{}
 	keep := func(to *[]seen) func(*divertdrv.Address, []byte) {
@@ -38,13 +44,14 @@ func newRig(t testing.TB) *rig {
 			*to = append(*to, seen{*a, append([]byte(nil), data...), uintptr(unsafe.Pointer(&data[0]))})
 		}
 	}
-	r.sim = simdrv.New(simdrv.Config{HeaderAlign: 8, OnWire: keep(&r.wire), OnHost: keep(&r.host)})
+	host.OnWire, host.OnHost = keep(&r.wire), keep(&r.host)
+	r.sim = simdrv.New(host)
 	h, err := divertdrv.Open("true", divertdrv.Network, &divertdrv.Options{Driver: r.sim})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.h = h
-	if r.j, err = inject.New(h, inject.Config{}); err != nil {
+	if r.j, err = inject.New(h, cfg); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -152,9 +159,9 @@ func TestReceiveInjectionDoesNotLaunder(t *testing.T) {
 func TestInlineTCPMatrix(t *testing.T) {
 	r := newRig(t)
 	var transport, network, left inject.Scope
-	transport.Enter(true)
-	network.Enter(false)
-	left.Enter(true)
+	transport.Enter("outbound-transport", "probe", true)
+	network.Enter("outbound-ippacket", "probe", false)
+	left.Enter("outbound-transport", "probe", true)
 	left.Leave()
 	for _, c := range []struct {
 		name  string
@@ -309,6 +316,10 @@ func benchmarkInject(b *testing.B, off int) {
 	b.ReportAllocs()
 	for b.Loop() {
 		p.Data = data
+		data[24]++ // other segments, or it would be a loop
+		if data[24] == 0 {
+			data[25]++
+		}
 		if err := j.Inject(nil, inject.Injection{Packet: p}); err != nil {
 			b.Fatal(err)
 		}

@@ -23,6 +23,9 @@ type decision struct {
 	veto   bool   // a callout blocked what had been permitted for good
 	by     *boundFilter
 	cause  divertdrv.Cause
+
+	absorbed bool           // a block takes the packet silently
+	reason   SecurityReason // of a block at flow-established
 }
 
 // yield is what one sublayer answers.

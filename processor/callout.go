@@ -60,11 +60,13 @@ const RightActionWrite Rights = 1
 type Classification struct {
 	Layer  Layer
 	Packet *divertdrv.Packet
-	Flow   *Flow // nil iff the packet cannot be decoded
+	Flow   *Flow // nil if the packet cannot be decoded, or the table of flows is full of flows that packets wait in
 	Filter string
 	Rights Rights
+	Reauth bool            // at the ALE_AUTH layers: the flow was authorised before (FWP_CONDITION_FLAG_IS_REAUTHORIZE)
+	Cause  divertdrv.Cause // at discard layers: why the packet was discarded
 
-	w     *worker
+	k     *classifier
 	index int // of the packet in its batch
 	held  *Held
 	open  bool
@@ -82,7 +84,7 @@ func (c *Classification) Inject(in inject.Injection) error {
 	if !c.open {
 		return ErrScopeClosed
 	}
-	return c.w.injector.Inject(&c.w.scope, in)
+	return c.k.injector.Inject(&c.k.scope, in)
 }
 
 // Defer has fn called later by a DPC on the flow's queue, after what the flow deferred before and after the batch at hand was
@@ -92,16 +94,34 @@ func (c *Classification) Defer(fn func(d *Deferred)) bool {
 	if !c.open || c.Flow == nil {
 		return false
 	}
-	return c.w.defers(c.Flow, fn)
+	return c.k.defers(c.Flow, fn)
 }
 
 // Hold takes the packet out of its batch until Held.Release, or the deadline with byDefault; Classify must return at once, and
-// its verdict does not count. Later packets of the flow wait behind it, but for those that are held too: each of them goes when its
-// own hold ends, so who holds several of a flow releases them in order and gives them one deadline. The error is
-// divertdrv.ErrHoldFull, and the packet then takes byDefault.
+// its verdict does not count. Later packets of the flow wait behind it, held ones too. The error is divertdrv.ErrHoldFull, and the
+// packet then takes byDefault.
 func (c *Classification) Hold(deadline time.Duration, byDefault divertdrv.Mark) (*Held, error) {
 	if !c.open {
 		return nil, ErrScopeClosed
 	}
-	return c.w.holds(c, deadline, byDefault)
+	return c.k.holds(c, deadline, byDefault, nil)
+}
+
+// Pend takes the first packet of a flow out of the pipeline until its authorisation is decided (FwpsPendOperation0): Classify
+// must return at once, and its verdict does not count. Pended.Complete has the packet classified again, with Reauth set; the
+// deadline gives it byDefault. Later packets of the flow wait behind it.
+//
+// ErrCannotPend: not at an ALE_AUTH layer, a reauthorisation, or a flow that was pended before. Other errors are those of Hold.
+func (c *Classification) Pend(deadline time.Duration, byDefault divertdrv.Mark) (*Pended, error) {
+	if !c.open {
+		return nil, ErrScopeClosed
+	}
+	return c.k.pends(c, deadline, byDefault)
+}
+
+// Abort ends the flow (FwpsFlowAbort0): its packets are dropped from here on, for that cause; both ends of a TCP connection are
+// sent a RST by a DPC; FlowDelete runs. It does not decide on the packet at hand. false: there is no flow, or no room to defer
+// the RSTs, and nothing was done.
+func (c *Classification) Abort(why divertdrv.Cause) bool {
+	return c.open && c.Flow != nil && c.k.abort(c.Flow, why)
 }

@@ -2,53 +2,25 @@ package processor
 
 import (
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/filter"
 	"github.com/weirnet/weir/divertdrv/reason"
-	"github.com/weirnet/weir/divertdrv/wire"
 )
 
-// walkOf returns the layers that a packet visits. What cannot be decoded is shown at the packet layers only.
-func walkOf(a *divertdrv.Address, h *wire.Headers) []Layer {
-	whole := h.Version != 0 && !h.Fragment
-	switch {
-	case a.Layer() == divertdrv.NetworkForward:
-		return walkForward
-	case a.Outbound() && whole:
-		return walkOutbound
-	case a.Outbound():
-		return walkOutboundPart
-	case whole:
-		return walkInbound
-	default:
-		return walkInboundPart
-	}
-}
-
-// classify walks the packet's layers until one blocks it.
-func (w *worker) classify(i int, p *divertdrv.Packet, flow *Flow) (cause divertdrv.Cause, pass bool) {
-	w.c = Classification{Packet: p, Flow: flow, w: w, index: i}
-	for _, layer := range walkOf(p.Addr, p.Headers()) {
-		sublayers := w.policy.layers[layer]
-		if len(sublayers) == 0 {
-			continue
-		}
-		w.c.Layer = layer
-		d := w.decide(sublayers)
-		if w.c.held != nil {
-			return 0, false
-		}
-		if d.action == Block {
-			w.filters[d.by.index].blocked.Add(1)
-			return d.cause, false
-		}
-	}
-	return 0, true
-}
-
 // decide asks the sublayers of a layer, the heaviest first, and arbitrates.
-func (w *worker) decide(sublayers []boundSublayer) (d decision) {
+func (k *classifier) decide(sublayers []boundSublayer) decision {
+	if k.trace == nil {
+		return k.arbitrate(sublayers)
+	}
+	k.trace.layer(k)
+	d := k.arbitrate(sublayers)
+	k.trace.decided(&d)
+	return d
+}
+
+func (k *classifier) arbitrate(sublayers []boundSublayer) (d decision) {
 	for i := range sublayers {
-		f, v := w.ask(sublayers[i].filters, &d)
-		if w.c.held != nil {
+		f, v := k.ask(&sublayers[i], &d)
+		if k.c.held != nil {
 			return d
 		}
 		if f == nil {
@@ -56,72 +28,110 @@ func (w *worker) decide(sublayers []boundSublayer) (d decision) {
 		}
 		before := d.veto
 		if d.combine(yield{action: v.Action, hard: v.Hard, callout: f.Action.callsOut()}) {
-			d.by, d.cause = f, v.Cause
+			d.by, d.cause, d.absorbed, d.reason = f, v.Cause, v.Absorb, v.Reason
 		}
 		if d.veto && !before {
-			w.filters[f.index].vetoes.Add(1)
+			k.filters[f.index].vetoes.Add(1)
 		}
 	}
 	return d
 }
 
 // ask returns the first filter that permits or blocks, and how; nil if none does.
-func (w *worker) ask(filters []*boundFilter, d *decision) (*boundFilter, Verdict) {
-	p := w.c.Packet
-	for _, f := range filters {
-		if f.When != nil && !f.When.Match(p.Addr, p.Data, p.Headers()) {
-			continue
+func (k *classifier) ask(s *boundSublayer, d *decision) (*boundFilter, Verdict) {
+	if k.trace != nil {
+		k.trace.decided(d)
+		k.trace.sublayer(s.name, d)
+	}
+	if s.index == nil || k.trace != nil { // who explains tells of all filters
+		for _, f := range s.filters {
+			if v, decides := k.try(f, d); decides {
+				return f, v
+			}
 		}
-		n := &w.filters[f.index]
-		n.matched.Add(1)
-		v := w.verdict(f, d)
-		if w.c.held != nil {
-			return f, v
+		return nil, Verdict{}
+	}
+	k.collect(s.index)
+	for {
+		i, more := k.candidates.next()
+		if !more {
+			return nil, Verdict{}
 		}
-		switch v.Action {
-		case Permit:
-			n.permitted.Add(1)
-			return f, v
-		case Block:
-			return f, v
+		if v, decides := k.try(s.filters[i], d); decides {
+			return s.filters[i], v
+		}
+		if !k.keyed { // a callout changed the packet: other filters may match it now
+			k.collect(s.index)
+			k.candidates.skip(i)
 		}
 	}
-	return nil, Verdict{}
+}
+
+func (k *classifier) collect(ix *index) {
+	if !k.keyed {
+		k.keys, k.keyed = filter.KeysOf(k.c.Packet.Data, k.c.Packet.Headers()), true
+	}
+	ix.collect(&k.keys, &k.candidates)
+}
+
+// try asks one filter; decides: it permits or blocks, or its callout holds the packet.
+func (k *classifier) try(f *boundFilter, d *decision) (v Verdict, decides bool) {
+	p := k.c.Packet
+	var told *FilterExplanation
+	if k.trace != nil {
+		told = k.trace.asked(k, f)
+	}
+	if f.When != nil && !f.When.Match(p.Addr, p.Data, p.Headers()) {
+		return v, false
+	}
+	n := &k.filters[f.index]
+	n.matched.Add(1)
+	v = k.verdict(f, d)
+	if told != nil {
+		told.Matches, told.Verdict = true, v.describe()
+	}
+	if v.Action == Permit && k.c.held == nil {
+		n.permitted.Add(1)
+	}
+	return v, v.Action != Continue || k.c.held != nil
 }
 
 // verdict is what a filter that applies says.
-func (w *worker) verdict(f *boundFilter, d *decision) Verdict {
+func (k *classifier) verdict(f *boundFilter, d *decision) Verdict {
 	switch f.Action {
 	case ActionPermit:
 		return Verdict{Action: Permit, Hard: f.Hard}
 	case ActionBlock:
-		return Verdict{Action: Block, Hard: true, Cause: reason.Filter}
+		return Verdict{Action: Block, Hard: true, Cause: reason.Filter, Reason: f.Reason}
 	default:
-		return w.consult(f, d)
+		return k.consult(f, d)
 	}
 }
 
 // consult asks a callout and holds its answer to the contract of its type.
-func (w *worker) consult(f *boundFilter, d *decision) Verdict {
-	w.c.Filter, w.c.Rights = f.Name, RightActionWrite
-	if d.locked {
-		w.c.Rights = 0
+func (k *classifier) consult(f *boundFilter, d *decision) Verdict {
+	if f.conditional && !k.hasContext(f) {
+		return Verdict{}
 	}
-	v, ok := w.call(f)
+	k.c.Filter, k.c.Rights = f.Name, RightActionWrite
+	if d.locked {
+		k.c.Rights = 0
+	}
+	v, ok := k.call(f)
 	if !ok {
-		w.counts.panics.Add(1)
+		k.counts.panics.Add(1)
 		v = Verdict{Action: Block, Hard: true, Cause: reason.CalloutPanic}
 	}
 	switch {
 	case f.Action == ActionCalloutInspection:
 		// It never decides: a permit is ignored as real callouts return one, a block is a breach and ignored too.
 		if v.Action == Block {
-			w.counts.breaches.Add(1)
+			k.counts.breaches.Add(1)
 		}
 		return Verdict{}
-	case f.Action == ActionCalloutTerminating && v.Action == Continue && !d.locked && w.c.held == nil:
+	case f.Action == ActionCalloutTerminating && v.Action == Continue && !d.locked && k.c.held == nil:
 		// It promised to decide. Undocumented in WFP; failing closed is the safe reading.
-		w.counts.breaches.Add(1)
+		k.counts.breaches.Add(1)
 		v = Verdict{Action: Block}
 	}
 	if v.Action == Block {
@@ -129,6 +139,15 @@ func (w *worker) consult(f *boundFilter, d *decision) Verdict {
 	}
 	v.Hard = v.Hard || v.Action == Permit && f.Hard
 	return v
+}
+
+// hasContext says whether the filter's callout has a context for the packet's flow at the layer.
+func (k *classifier) hasContext(f *boundFilter) bool {
+	if k.c.Flow == nil {
+		return false
+	}
+	_, ok := k.c.Flow.Context(k.c.Layer, f.Callout)
+	return ok
 }
 
 func blockCause(v Verdict) divertdrv.Cause {
@@ -143,14 +162,14 @@ func blockCause(v Verdict) divertdrv.Cause {
 }
 
 // call runs the callout. A panic in it is contained, but not one for misuse of the batch: packets would be lost in silence.
-func (w *worker) call(f *boundFilter) (v Verdict, ok bool) {
-	w.c.open = true
-	w.scope.Enter(w.c.Layer.Transport())
+func (k *classifier) call(f *boundFilter) (v Verdict, ok bool) {
+	k.c.open = true
+	k.scope.Enter(k.c.Layer.String(), f.Callout.Name(), k.c.Layer.Transport())
 	defer func() {
-		w.scope.Leave()
-		w.c.open = false
+		k.scope.Leave()
+		k.c.open = false
 		if ok {
-			w.refresh()
+			k.refresh()
 			return
 		}
 		if r := recover(); r != nil {
@@ -159,12 +178,13 @@ func (w *worker) call(f *boundFilter) (v Verdict, ok bool) {
 			}
 		}
 	}()
-	return f.Callout.Classify(&w.c), true
+	return f.Callout.Classify(&k.c), true
 }
 
 // refresh has the headers read again if the callout may have changed them since it last looked.
-func (w *worker) refresh() {
-	if w.c.held == nil && w.c.Packet.Changed() {
-		w.c.Packet.SetDirty()
+func (k *classifier) refresh() {
+	if k.c.held == nil && k.c.Packet.Changed() {
+		k.c.Packet.SetDirty()
+		k.keyed = false
 	}
 }

@@ -47,8 +47,9 @@ type Filter struct {
 	// at IPForward.
 	When    *filter.Program
 	Action  FilterAction
-	Hard    bool    // clears the right to change the action (FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT); a block is hard anyway
-	Callout Callout // for the three callout actions; nil elsewhere
+	Hard    bool           // clears the right to change the action (FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT); a block is hard anyway
+	Callout Callout        // for the three callout actions; nil elsewhere
+	Reason  SecurityReason // of a block at ALEFlowEstablished: why letting the connection go on would be a security risk
 }
 
 // DriverLayer is the driver's layer that a filter at l is compiled for.
@@ -64,7 +65,7 @@ func (f *Filter) check() error {
 	switch {
 	case f.Name == "":
 		return fmt.Errorf("a filter at %v has no name", f.Layer)
-	case f.Layer >= layerCount:
+	case int(f.Layer) >= Layers:
 		return fmt.Errorf("filter %q: no layer %d", f.Name, f.Layer)
 	case f.Action < ActionPermit || f.Action > ActionCalloutUnknown:
 		return fmt.Errorf("filter %q: no action (FWP_E_INVALID_ACTION_TYPE)", f.Name)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/weirnet/weir/divertdrv"
-	"github.com/weirnet/weir/divertdrv/wire"
 	"github.com/weirnet/weir/inject/dpc"
 )
 
@@ -32,18 +31,19 @@ type order struct {
 }
 
 type flowQueue struct {
-	order *order
-	dpc   *dpc.DPC
+	order  *order
+	number int
+	dpc    *dpc.DPC
 
 	mu    sync.Mutex // guards all below, and jobs and ready of the flows that live here
 	ready []*Flow
 }
 
-// job is one entry of a flow's list. Exactly one of run and wait is set.
+// job is one entry of a flow's list.
 type job struct {
 	flow *Flow
 	run  func()
-	wait *atomic.Bool // a held packet: until true the list stops here
+	wait *atomic.Bool // not nil: a held packet; until true the list stops here
 	next *job
 }
 
@@ -53,7 +53,7 @@ func newOrder(depth, queues int) *order {
 	o := &order{seed: rand.Uint64()}
 	o.room.Store(int64(depth))
 	for i := range min(queues, dpc.MaxQueues) {
-		q := &flowQueue{order: o}
+		q := &flowQueue{order: o, number: i}
 		q.dpc = dpc.New(func(_, _ any) { q.drain() })
 		// Ordinary importance would leave a DPC of another processor's queue until the next tick.
 		q.dpc.SetImportance(dpc.MediumHigh)
@@ -76,9 +76,8 @@ func mind(r dpc.Report) {
 	}
 }
 
-func (o *order) home(k wire.FlowKey) *flowQueue {
-	return o.queues[k.Hash(o.seed)%uint64(len(o.queues))]
-}
+// home is the queue of a flow, by the hash of its key with the order's seed.
+func (o *order) home(hash uint64) *flowQueue { return o.queues[hash>>32%uint64(len(o.queues))] }
 
 // reserve takes room for one job; false: there is none.
 func (o *order) reserve() bool {
@@ -106,8 +105,8 @@ func (o *order) submit(jobs []*job) {
 	}
 }
 
-// release lets the list of f go on behind a held packet. The flag is set under the lock: once the job is taken off the list the
-// flow's entry may go to another flow, of another queue.
+// release lets a held packet go when it is its turn, and then the list of f go on. The flag is set under the lock: once the job is
+// taken off the list the flow's entry may go to another flow, of another queue.
 func (q *flowQueue) release(f *Flow, released *atomic.Bool) {
 	q.mu.Lock()
 	released.Store(true)
@@ -131,9 +130,7 @@ func (q *flowQueue) drain() {
 		if j == nil {
 			return
 		}
-		if j.run != nil {
-			j.run()
-		}
+		j.run()
 		q.order.room.Add(1)
 		j.flow.pending.Add(-1) // from here on the flow may be another
 	}

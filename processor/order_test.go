@@ -38,7 +38,7 @@ func TestJobsOfAFlowRunInOrder(t *testing.T) {
 	if err := o.start(); err != nil {
 		t.Fatal(err)
 	}
-	table := newFlowTable(flows, o)
+	table := newFlowTable(flows, o, Timeouts{}, new(atomic.Uint64))
 	type state struct {
 		flow *Flow
 		next int          // expected by the jobs; touched by the flow's queue only
@@ -48,9 +48,8 @@ func TestJobsOfAFlowRunInOrder(t *testing.T) {
 	}
 	all := make([]*state, flows)
 	for i := range all {
-		n := table.vacate()
-		table.claim(n, testKey(i))
-		all[i] = &state{flow: &table.slab[n]}
+		key := testKey(i)
+		all[i] = &state{flow: table.claim(&key, key.Hash(o.seed))}
 	}
 	release := func(s *state) {
 		if s.open != nil {
@@ -71,7 +70,7 @@ func TestJobsOfAFlowRunInOrder(t *testing.T) {
 		s.flow.pending.Add(1)
 		if want := s.made; rng.IntN(10) == 0 && s.open == nil {
 			s.open = new(atomic.Bool)
-			j.wait = s.open
+			j.wait, j.run = s.open, func() {}
 		} else {
 			j.run = func() {
 				if s.next > want {
@@ -122,7 +121,7 @@ func TestReserveIsBounded(t *testing.T) {
 // The clock evicts what was not used lately, and never a flow that packets wait in.
 func TestFlowTableEvicts(t *testing.T) {
 	o := newOrder(4, 1)
-	table := newFlowTable(4, o)
+	table := newFlowTable(4, o, Timeouts{}, new(atomic.Uint64))
 	packet := func(n int) *Flow {
 		ip := make([]byte, 40)
 		ip[0], ip[3], ip[9] = 0x45, 40, wire.ProtoTCP
@@ -130,7 +129,8 @@ func TestFlowTableEvicts(t *testing.T) {
 		ip[32] = 5 << 4
 		var h wire.Headers
 		wire.Parse(ip, &h)
-		return table.find(ip, &h)
+		f, _, _ := table.find(ip, &h, 0)
+		return f
 	}
 	pinned := packet(0)
 	pinned.pending.Add(1)
@@ -142,8 +142,8 @@ func TestFlowTableEvicts(t *testing.T) {
 			t.Fatal("the pinned flow was evicted")
 		}
 	}
-	if got := table.evicted.Load(); got != 96 || len(table.byKey) != 4 {
-		t.Errorf("evicted %d of a table of %d, want 96 of 4", got, len(table.byKey))
+	if got := table.evicted.Load(); got != 96 || table.live.Load() != 4 {
+		t.Errorf("evicted %d of a table of %d, want 96 of 4", got, table.live.Load())
 	}
 	for i := range table.slab {
 		table.slab[i].pending.Add(1)

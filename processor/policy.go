@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/weirnet/weir/divertdrv/filter"
 )
 
 // DefaultSublayer holds filters that name none. A policy that does not define it has it at weight 0.
@@ -23,11 +25,15 @@ type Policy struct {
 type boundSublayer struct {
 	name    string
 	filters []*boundFilter
+	index   *index // nil: the filters are asked one by one
 }
 
 type boundFilter struct {
 	Filter
-	index int // in Policy.filters, and in every worker's counters
+	index       int  // in Policy.filters, and in every worker's counters
+	conditional bool // its callout runs only for flows for which it has a context
+
+	bounds *[filter.Dimensions][]filter.Range // of When; nil: it matches everything
 }
 
 // NewPolicy compiles filters. The error joins all that is wrong: names that are missing, unknown or given twice, actions without
@@ -49,6 +55,13 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 			f.Sublayer = DefaultSublayer
 		}
 		p.filters[i] = boundFilter{Filter: f, index: i}
+		if c, ok := f.Callout.(Conditional); ok {
+			p.filters[i].conditional = c.ConditionalOnFlow()
+		}
+		if f.When != nil {
+			bounds := f.When.Bounds()
+			p.filters[i].bounds = &bounds
+		}
 		errs = append(errs, f.check())
 		if seen[f.Name] {
 			errs = append(errs, fmt.Errorf("filter %q: the name is taken", f.Name))
@@ -105,7 +118,7 @@ func (p *Policy) bind(ordered []Sublayer) {
 				continue
 			}
 			slices.SortStableFunc(filters, func(a, b *boundFilter) int { return cmp.Compare(b.Weight, a.Weight) })
-			p.layers[layer] = append(p.layers[layer], boundSublayer{name: s.Name, filters: filters})
+			p.layers[layer] = append(p.layers[layer], boundSublayer{name: s.Name, filters: filters, index: newIndex(filters)})
 		}
 	}
 }

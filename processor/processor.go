@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/inject"
+	"github.com/weirnet/weir/internal/clock"
 )
 
 // Config of a processor.
@@ -19,6 +20,12 @@ type Config struct {
 	Handles  []*divertdrv.Handle // at NETWORK or NETWORK_FORWARD; they stay the caller's to close
 	Policy   *Policy             // nil: permit all
 	Injector *inject.Injector    // nil: one over each handle; else for a single handle only, and the caller's to close
+
+	Rules       Rules           // what is done about breaches of the considerations; the zero value enforces all
+	OnViolation func(Violation) // called by whoever finds one; must not block. nil: they are counted only
+	Verify      bool            // also look for TCP that is injected from a classification by a back door; takes a lock per packet
+	Timeouts    Timeouts        // of flows
+	Clock       clock.Clock     // nil: that of the first handle
 
 	Batch int // packets a reader takes at once, 1 to BatchMax; 0: 64
 	Flows int // flows that a reader remembers; 0: 16384; at least twice Jobs
@@ -43,17 +50,22 @@ const (
 
 // Processor classifies what its handles receive.
 type Processor struct {
-	policy    atomic.Pointer[Policy]
-	handles   []*divertdrv.Handle
-	injectors []*inject.Injector // those that are the processor's own
-	workers   []*worker
-	order     *order
-	held      heldSet
-	settles   bool
-	drain     time.Duration
-	ctx       context.Context // ends settling when Run is cancelled
-	started   atomic.Bool
-	running   atomic.Bool // deferred work can be waited for
+	policy     atomic.Pointer[Policy]
+	rules      Rules
+	violations violations
+	clock      clock.Clock
+	epoch      time.Time // what flows' times count from
+	guard      *inject.Guard
+	handles    []*divertdrv.Handle
+	injectors  []*inject.Injector // those that are the processor's own
+	workers    []*worker
+	order      *order
+	held       heldSet
+	settles    bool
+	drain      time.Duration
+	ctx        context.Context // ends settling when Run is cancelled
+	started    atomic.Bool
+	running    atomic.Bool // deferred work can be waited for
 }
 
 // New returns a processor that is ready to Run. The error says which part of cfg cannot be.
@@ -66,12 +78,21 @@ func New(cfg Config) (*Processor, error) {
 		queues = 1 // or what two flows defer would go out in any order
 	}
 	o := newOrder(cfg.Jobs, queues)
-	p := &Processor{handles: cfg.Handles, order: o, settles: cfg.Settle, drain: cfg.Drain, ctx: context.Background()}
+	p := &Processor{
+		handles: cfg.Handles, order: o, settles: cfg.Settle, drain: cfg.Drain, ctx: context.Background(),
+		rules: cfg.Rules, violations: violations{tell: cfg.OnViolation}, clock: cfg.Clock, epoch: cfg.Clock.Now(),
+	}
+	if cfg.Verify {
+		p.guard = inject.NewGuard(0)
+	}
 	p.policy.Store(cfg.Policy)
+	origins := inject.NewOrigins()
 	for _, h := range cfg.Handles {
 		injector := cfg.Injector
 		if injector == nil {
-			own, err := inject.New(h, inject.Config{})
+			own, err := inject.New(h, inject.Config{
+				Rules: cfg.Rules.Injection, OnViolation: p.injectionViolated, Guard: p.guard, Origins: origins, Clock: cfg.Clock,
+			})
 			if err != nil {
 				return nil, fmt.Errorf("processor.New: %w", err)
 			}
@@ -79,14 +100,17 @@ func New(cfg Config) (*Processor, error) {
 			p.injectors = append(p.injectors, own)
 		}
 		for range h.Options().Readers {
-			p.workers = append(p.workers, &worker{
-				p: p, h: h, injector: injector, counts: new(counters),
-				batch: divertdrv.NewBatch(cfg.Batch, max(cfg.Batch*batchBytes, 2*divertdrv.MTUMax)),
-				flows: newFlowTable(cfg.Flows, o),
-			})
+			p.workers = append(p.workers, newWorker(p, h, injector, &cfg))
 		}
 	}
 	return p, nil
+}
+
+func newWorker(p *Processor, h *divertdrv.Handle, injector *inject.Injector, cfg *Config) *worker {
+	w := &worker{p: p, h: h, batch: divertdrv.NewBatch(cfg.Batch, max(cfg.Batch*batchBytes, 2*divertdrv.MTUMax))}
+	w.classifier = classifier{w: w, injector: injector, counts: new(counters), batch: w.batch}
+	w.flows = newFlowTable(cfg.Flows, p.order, cfg.Timeouts, &w.counts.panics)
+	return w
 }
 
 // complete checks the configuration and fills in defaults.
@@ -113,6 +137,9 @@ func (c *Config) complete() error {
 	fill(&c.Batch, batchDefault)
 	fill(&c.Jobs, jobsDefault)
 	fill(&c.Flows, max(flowsDefault, 2*c.Jobs))
+	if c.Clock == nil {
+		c.Clock = c.Handles[0].Clock()
+	}
 	if c.Drain == 0 {
 		c.Drain = drainDefault
 	}
@@ -136,7 +163,9 @@ func (p *Processor) Run(ctx context.Context) error {
 	p.ctx = ctx
 	p.running.Store(true)
 	defer p.running.Store(false)
+	stop := p.keepTime()
 	runErr := p.runWorkers(ctx)
+	stop()
 	p.held.releaseAll(p.letGo)
 	return errors.Join(runErr, p.finish())
 }
@@ -159,6 +188,37 @@ func (p *Processor) Settle(ctx context.Context) error {
 		return errors.New("processor: Settle while Run does not run")
 	}
 	return p.order.settle(ctx)
+}
+
+// now is the time of flows.
+func (p *Processor) now() int64 { return int64(p.clock.Now().Sub(p.epoch)) }
+
+// tickEvery is how often flows that are over are looked for while no packets come.
+const tickEvery = time.Second
+
+// keepTime has the workers look for flows that are over, until the function that it returns is called.
+func (p *Processor) keepTime() (stop func()) {
+	var mu sync.Mutex
+	var timer clock.Timer
+	over := false
+	var tick func()
+	tick = func() {
+		for _, w := range p.workers {
+			w.tick()
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			timer = p.clock.AfterFunc(tickEvery, tick)
+		}
+	}
+	timer = p.clock.AfterFunc(tickEvery, tick)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		timer.Stop()
+	}
 }
 
 // runWorkers returns when all workers have ended; the first failure shuts the other handles down.
@@ -191,6 +251,9 @@ func (p *Processor) finish() error {
 	errs := []error{p.order.settle(ctx), p.order.close(p.drain)}
 	for _, j := range p.injectors {
 		errs = append(errs, j.Close(p.drain))
+	}
+	for _, w := range p.workers {
+		w.finish()
 	}
 	return errors.Join(errs...)
 }

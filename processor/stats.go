@@ -28,12 +28,22 @@ type Stats struct {
 	ParkRefused  uint64 // those for which there was no room; they were dropped
 	Panics       uint64 // of callouts, in Classify or deferred
 	Breaches     uint64 // callouts that broke the contract of their type
+	Pended       uint64 // first packets of flows that callouts pended
+	Refused      uint64 // packets of flows that were refused before, at an ALE layer or by an abort
+	Aborted      uint64 // flows that callouts ended
+
+	Flows        uint64 // flows that are remembered now
+	FlowsOpened  uint64 // flows ever
 	FlowsEvicted uint64 // flows that were forgotten for new ones
+	FlowsIdle    uint64 // flows that ended because they were silent
+
+	Violations [ruleCount]uint64 // by Rule, whether enforced or reported
 }
 
 // counters are one worker's. It alone adds; anybody may read.
 type counters struct {
 	undecoded, deferred, deferRefused, heldPackets, parked, parkRefused, panics, breaches atomic.Uint64
+	pended, refusedPackets, aborted                                                       atomic.Uint64
 
 	mu      sync.Mutex // guards all below
 	current *Policy
@@ -78,6 +88,9 @@ func (c *counters) addTo(s *Stats, by map[string]FilterStats) {
 	s.ParkRefused += c.parkRefused.Load()
 	s.Panics += c.panics.Load()
 	s.Breaches += c.breaches.Load()
+	s.Pended += c.pended.Load()
+	s.Refused += c.refusedPackets.Load()
+	s.Aborted += c.aborted.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, p := range c.past {
@@ -97,7 +110,10 @@ func (p *Processor) Stats() Stats {
 	by := make(map[string]FilterStats)
 	for _, w := range p.workers {
 		w.counts.addTo(&s, by)
-		s.FlowsEvicted += w.flows.evicted.Load()
+		w.flows.addTo(&s)
+	}
+	for r := range s.Violations {
+		s.Violations[r] = p.violations.count[r].Load()
 	}
 	pol := p.policy.Load()
 	for i := range pol.filters {

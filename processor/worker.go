@@ -2,35 +2,34 @@ package processor
 
 import (
 	"errors"
+	"slices"
+	"sync"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/reason"
-	"github.com/weirnet/weir/inject"
 )
 
 // The path of a packet, in the order of this file and the next:
 //
 //	1 run       receives a batch, and completes it when all its packets are judged
-//	2 packet    finds the packet's flow and marks the packet by the result
-//	3 classify  walks the layers of its direction               classify.go
-//	4 decide    asks the sublayers of a layer and arbitrates     classify.go
-//	5 ask       finds the filter of a sublayer that decides      classify.go
-//	6 call      runs a callout                                   classify.go
-//	7 submit    hands over what was deferred                     order.go
+//	2 packet    marks a packet by the result
+//	3 judge     finds the packet's flow and moves it on            classifier.go, flowtable.go, flow.go
+//	4 classify  walks the layers of the packet                     classifier.go, walk.go
+//	5 decide    asks the sublayers of a layer and arbitrates       classify.go
+//	6 ask       finds the filter of a sublayer that decides        classify.go
+//	7 call      runs a callout                                     classify.go
+//	8 submit    hands over what was deferred                       order.go
 
-// worker is one reader of one handle. All but its counters belong to the goroutine that runs it.
+// worker is one reader of one handle. mu is held while a batch is judged, so that others can look at flows between batches.
 type worker struct {
-	p        *Processor
-	h        *divertdrv.Handle
-	injector *inject.Injector
-	batch    *divertdrv.Batch
-	flows    *flowTable
-	policy   *Policy
-	counts   *counters
-	filters  []filterCounters // of policy, by boundFilter.index
-	scope    inject.Scope
-	c        Classification
-	jobs     []*job // made in this batch
+	p     *Processor
+	h     *divertdrv.Handle
+	batch *divertdrv.Batch
+
+	mu sync.Mutex // guards all below, but for counters
+	classifier
+	flows      *flowTable
+	generation uint32 // of policy; a flow that was authorised by another is authorised again
 }
 
 // run returns nil when the handle gives no more packets.
@@ -39,10 +38,7 @@ func (w *worker) run() error {
 		if err := w.h.Recv(w.batch); err != nil {
 			return ended(err)
 		}
-		w.adopt()
-		for i := range w.batch.Packets() {
-			w.packet(i)
-		}
+		w.judgeBatch()
 		err := w.injector.Complete(w.batch)
 		w.submit()
 		if err != nil {
@@ -58,33 +54,69 @@ func ended(err error) error {
 	return err
 }
 
-// adopt takes up the policy in force, so that no batch mixes two.
-func (w *worker) adopt() {
-	if pol := w.p.policy.Load(); pol != w.policy {
-		w.policy = pol
-		w.filters = w.counts.adopt(pol)
+func (w *worker) judgeBatch() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.adopt()
+	now := w.p.now()
+	for i := range w.batch.Packets() {
+		w.packet(i, now)
 	}
 }
 
-// packet judges packet i of the batch.
-func (w *worker) packet(i int) {
-	p := &w.batch.Packets()[i]
-	h := p.Headers()
-	if h.Version == 0 {
-		w.counts.undecoded.Add(1)
+// adopt takes up the policy in force, so that no batch mixes two. Callouts that it names no more lose their contexts of flows.
+func (w *worker) adopt() {
+	pol := w.p.policy.Load()
+	if pol == w.policy {
+		return
 	}
-	flow := w.flows.find(p.Data, h)
-	cause, pass := w.classify(i, p, flow)
+	old := w.policy
+	w.policy = pol
+	w.generation++
+	w.filters = w.counts.adopt(pol)
+	if old == nil || w.flows.contexts.Load() == 0 {
+		return
+	}
+	gone := slices.DeleteFunc(old.Callouts(), func(c Callout) bool { return slices.Contains(pol.Callouts(), c) })
+	if len(gone) == 0 {
+		return
+	}
+	w.flows.each(func(f *Flow) {
+		f.dropContexts(func(x *flowContext) bool { return slices.Contains(gone, Callout(x.callout)) })
+	})
+}
+
+// packet judges packet i of the batch.
+func (w *worker) packet(i int, now int64) {
+	p := &w.batch.Packets()[i]
+	r := w.judge(i, p, now)
+	flow := w.c.Flow
+	w.c.held = nil
 	switch {
-	case w.c.held != nil:
-		w.c.held = nil // it has its own way
-	case !pass:
-		p.Set(divertdrv.Drop, cause)
+	case r.held:
+	case !r.pass:
+		p.Set(divertdrv.Drop, r.cause)
 	case flow != nil && flow.pending.Load() > 0:
 		w.park(i, flow)
 	default:
 		p.Set(divertdrv.Pass, reason.Unmarked)
 	}
+}
+
+// tick ends flows that have been silent for too long; it is for when no packets come.
+func (w *worker) tick() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flows.sweep(w.p.now(), max(sweepMin, w.flows.used/64))
+}
+
+const sweepMin = 4096
+
+// finish ends all flows.
+func (w *worker) finish() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flows.each(w.flows.end)
 }
 
 // submit hands the jobs of the batch over to their flows' queues.

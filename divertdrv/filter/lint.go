@@ -125,33 +125,17 @@ func (l *linter) tree(t *tree, in possible) (yes, no possible) {
 
 // tests follows what is possible through the tests of an object.
 func (l *linter) tests(tests []test, start possible) (match, other possible) {
-	at := make([]possible, len(tests))
-	at[0] = start
-	to := func(edge uint16, p possible) {
-		switch edge {
-		case accept:
-			match = l.join(match, p)
-		case reject:
-			other = l.join(other, p)
-		default:
-			at[edge] = l.join(at[edge], p)
-		}
-	}
-	for i := range tests {
-		t := &tests[i]
-		c := t.comparison
+	return l.follow(tests, start, func(i int, in *possible) (yes, no possible) {
+		c := tests[i].comparison
 		c.at, c.end = -1, -1
 		text := c.spell(l.layer)
-		if at[i].nothing() {
+		if in.nothing() {
 			l.asked++
 			l.add(&c, text, LintUnreachable, "no packet or event comes to "+text, "")
-			continue
+			return yes, no
 		}
-		yes, no := l.test(&c, &at[i], text)
-		to(t.succ, yes)
-		to(t.fail, no)
-	}
-	return match, other
+		return l.test(&c, in, text)
+	})
 }
 
 // test asks one test, and says what is odd about it.

@@ -119,6 +119,28 @@ func (an *analysis) compared(c *comparison, in *possible) (out answers) {
 	return out
 }
 
+// follow follows what is possible through a program's tests, each of which ask splits, to where it matches and where not.
+func (an *analysis) follow(tests []test, start possible, ask func(i int, in *possible) (yes, no possible)) (match, other possible) {
+	at := make([]possible, len(tests))
+	at[0] = start
+	to := func(edge uint16, p possible) {
+		switch edge {
+		case accept:
+			match = an.join(match, p)
+		case reject:
+			other = an.join(other, p)
+		default:
+			at[edge] = an.join(at[edge], p)
+		}
+	}
+	for i := range tests {
+		yes, no := ask(i, &at[i])
+		to(tests[i].succ, yes)
+		to(tests[i].fail, no)
+	}
+	return match, other
+}
+
 // is answers a yes or no at the analysis's layer.
 func (an *analysis) is(w world, id fieldID) bool {
 	if an.compat22 && onEndpoints.has(an.layer) && (id == fIP || id == fIPv6) {

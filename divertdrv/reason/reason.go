@@ -31,6 +31,10 @@ const (
 	NoMemory                  // no room to copy it
 	Overload                  // shed by the overload policy
 	Fault                     // dropped by a seeded fault of the simulator
+	Loop                      // ours, and brought back again and again by another program
+	Fragmented                // went on in pieces, which were injected
+	Aborted                   // its flow was ended by a callout
+	NoListener                // nobody listens at its port; told at discard layers only
 	end
 )
 
@@ -45,7 +49,8 @@ const _ = uint(Max - Count)
 var names = [Count]string{
 	"unmarked", "filter", "callout", "absorbed", "rejected", "callout-panic", "send-failed", "hold-full", "expired",
 	"abandoned", "shutdown", "too-big", "hop-limit", "malformed", "defer-full", "drop-handle", "queue-length",
-	"queue-size", "queue-time", "no-memory", "overload", "fault",
+	"queue-size", "queue-time", "no-memory", "overload", "fault", "loop",
+	"fragmented", "aborted", "no-listener",
 }
 
 // String returns the cause's name: lower case, words joined by hyphens.

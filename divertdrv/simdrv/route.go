@@ -99,3 +99,15 @@ func (c *Config) interfaces() []Interface {
 }
 
 func (i *Interface) mark(a *divertdrv.Address) { a.SetInterface(i.IfIdx, i.SubIfIdx) }
+
+// mtu is that of the interface where a packet will leave.
+func (s *Stack) mtu(a *divertdrv.Address, data []byte) int {
+	via := &s.config.Interfaces[0]
+	switch {
+	case a.Layer() == divertdrv.NetworkForward && s.byIndex(a.IfIdx()) != nil:
+		via = s.byIndex(a.IfIdx())
+	case !s.plain:
+		via = s.route(destination(data))
+	}
+	return via.MTU
+}

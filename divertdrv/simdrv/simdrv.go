@@ -104,6 +104,7 @@ func New(c Config) *Stack {
 
 		Entering:   s.entering,
 		Injecting:  s.injecting,
+		MTU:        s.mtu,
 		Reassemble: true,
 		Routes:     c.Forwarding,
 		ProcessID:  c.ProcessID,

@@ -10,6 +10,7 @@ type ICMPHeader [ICMPHeaderLen]byte
 const (
 	ICMPEchoReply    = 0
 	ICMPUnreachable  = 3
+	ICMPSourceQuench = 4 // no longer sent (RFC 6633)
 	ICMPRedirect     = 5
 	ICMPEcho         = 8
 	ICMPTimeExceeded = 11

@@ -59,7 +59,8 @@ func everything(l divertdrv.Layer) *filter.Program {
 // the kernel would meet no filter, and so be permitted.
 //
 //   - A callout may hold or defer packets, and later packets of the flow must then wait behind them: with callouts every packet
-//     is needed, so the filter is true. Likewise with a filter without conditions, which applies to packets of any kind.
+//     is needed, so the filter is true. Likewise with a filter without conditions, which applies to packets of any kind, with
+//     ALE layers, where a flow's state must be seen, and with discard layers.
 //   - Else it is the conditions of all filters, each with the direction of its layer, joined by or. Where that is more than one
 //     program can hold, it is true.
 //
@@ -90,7 +91,7 @@ func narrowest(l divertdrv.Layer, filters []Filter) *filter.Program {
 	var terms []string
 	for i := range filters {
 		f := &filters[i]
-		if f.Callout != nil || f.When == nil || strings.HasPrefix(f.When.String(), "@") {
+		if f.Callout != nil || f.When == nil || f.Layer.ALE() || f.Layer.IsDiscard() || strings.HasPrefix(f.When.String(), "@") {
 			return everything(l)
 		}
 		if never(f.When) {
@@ -118,10 +119,12 @@ func term(f *Filter) string {
 	switch {
 	case f.Layer == processor.IPForward:
 		return "(" + f.When.String() + ")"
-	case f.Layer.Outbound():
+	case f.Layer.Direction() == processor.Outbound:
 		return "(outbound and (" + f.When.String() + "))"
-	default:
+	case f.Layer.Direction() == processor.Inbound:
 		return "(inbound and (" + f.When.String() + "))"
+	default:
+		return "(" + f.When.String() + ")"
 	}
 }
 

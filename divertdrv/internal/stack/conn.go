@@ -181,3 +181,11 @@ func (c *conn) Stats() divertdrv.Stats {
 	st.Dropped[reason.DropHandle] = c.dropped
 	return st
 }
+
+// MTU is asked by divertdrv.Handle.
+func (c *conn) MTU(p *divertdrv.Packet) int {
+	if c.stack.mtu == nil {
+		return 0
+	}
+	return c.stack.mtu(p.Addr, p.Data)
+}

@@ -62,6 +62,9 @@ type Config struct {
 	// they are.
 	Injecting func(a *divertdrv.Address, data []byte, h *divertdrv.Headers) error
 
+	// MTU is the largest packet that leaves on the way of one that goes out, in bytes; it takes no lock. nil: nobody knows.
+	MTU func(a *divertdrv.Address, data []byte) int
+
 	Reassemble bool // inbound fragments that enter are shown to handles with the Fragments flag, the whole packet to the others
 	Routes     bool // the Sink may lead packets on from the network to the forward layer
 
@@ -80,6 +83,7 @@ type Stack struct {
 	sink     func(*divertdrv.Address, []byte) error
 	entering func(*divertdrv.Address, []byte) // nil: none
 	injects  func(*divertdrv.Address, []byte, *divertdrv.Headers) error
+	mtu      func(*divertdrv.Address, []byte) int // nil: nobody knows
 	routes   bool
 	clock    clock.Clock
 	process  uint32
@@ -119,7 +123,7 @@ func New(c Config) *Stack {
 		c.ProcessID = uint32(os.Getpid())
 	}
 	s := &Stack{
-		name: c.Name, source: c.Source, prompt: c.Prompt, sink: c.Sink, entering: c.Entering, injects: c.Injecting, routes: c.Routes, process: c.ProcessID,
+		name: c.Name, source: c.Source, prompt: c.Prompt, sink: c.Sink, entering: c.Entering, injects: c.Injecting, mtu: c.MTU, routes: c.Routes, process: c.ProcessID,
 		clock: c.Clock, started: c.Clock.Now(), caps: c.Caps, entrance: newEntrance(),
 	}
 	if c.Reassemble {

@@ -53,7 +53,7 @@ func (c *Callout) Classify(cl *processor.Classification) processor.Verdict {
 	switch {
 	case cl.Layer == processor.IPForward:
 		direction = forwarded
-	case cl.Layer.Outbound():
+	case cl.Packet.Addr.Outbound():
 		direction = outbound
 	}
 	n := &c.cells[direction][cl.Headers().Transport]

@@ -4,7 +4,6 @@ package reject
 import (
 	"sync/atomic"
 
-	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/reason"
 	"github.com/weirnet/weir/inject"
 	"github.com/weirnet/weir/inject/craft"
@@ -63,13 +62,13 @@ func (c *Callout) answer(cl *processor.Classification) {
 	n := 0
 	if c.sender {
 		if rst, err := craft.ResetToSender(p.Data, h); err == nil {
-			answers[n] = injection(p, rst, toSender)
+			answers[n] = inject.AnswerTo(p, rst, inject.ToSender)
 			n++
 		}
 	}
 	if c.receiver {
 		if rst, err := craft.ResetToReceiver(p.Data, h); err == nil {
-			answers[n] = injection(p, rst, toReceiver)
+			answers[n] = inject.AnswerTo(p, rst, inject.ToReceiver)
 			n++
 		}
 	}
@@ -89,37 +88,6 @@ func (c *Callout) send(d *processor.Deferred, answers []inject.Injection) {
 			c.answered.Add(1)
 		}
 	}
-}
-
-type end uint8
-
-const (
-	toSender end = iota
-	toReceiver
-)
-
-// injection addresses a RST: up into this host if the end it is for is here, down out of it if not, with the packet's interface.
-// Loopback packets live on the outbound path only. Of a forwarded packet both ends are elsewhere; the interface is known
-// for its receiver alone.
-func injection(p *divertdrv.Packet, rst []byte, to end) inject.Injection {
-	var a divertdrv.Address
-	a.Timestamp = p.Addr.Timestamp
-	a.SetChecksums(true) // craft computed them
-	a.SetLoopback(p.Addr.Loopback())
-	path := inject.Send
-	switch {
-	case p.Addr.Layer() == divertdrv.NetworkForward:
-		path = inject.Forward
-		if to == toReceiver {
-			a.SetInterface(p.Addr.IfIdx(), p.Addr.SubIfIdx())
-		}
-	default:
-		a.SetInterface(p.Addr.IfIdx(), p.Addr.SubIfIdx())
-		if p.Addr.Outbound() == (to == toSender) && !p.Addr.Loopback() {
-			path = inject.Receive
-		}
-	}
-	return inject.Injection{Packet: divertdrv.NewPacket(a, rst), Path: path}
 }
 
 // Stats counts what it did. Every packet that it was shown was blocked.
