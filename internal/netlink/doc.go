@@ -1,0 +1,6 @@
+// Package netlink asks the Linux kernel by netlink: messages, attributes, requests with acknowledgement, dumps. It serves what
+// is configured now and then (rules, links, addresses), not the path of packets. It knows no family's messages: their
+// owners build the bodies with [Attrs] and read them with [Each]. Linux only.
+//
+// Source: netlink(7), RFC 3549, and the kernel's Documentation/userspace-api/netlink.
+package netlink
