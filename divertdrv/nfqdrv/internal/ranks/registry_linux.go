@@ -1,0 +1,159 @@
+package ranks
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+)
+
+// TableMax bounds the sockets and frames that are known at once, in all processes.
+const TableMax = 1 << 16
+
+// ErrFull: the table has TableMax entries. Entries go with Remove; those of a process that was killed go when the next opens.
+var ErrFull = errors.New("ranks: the table of injecting sockets is full: close handles that are not needed")
+
+// Key names a socket by its cookie, or a frame by its source address (six bytes of the address, two of ones: no cookie gets there).
+type Key [8]byte
+
+// entry is the value in the table; programs read the rank, the rest is for sweep.
+type entry struct {
+	Rank       Rank
+	PID, PIDNS uint32 // of the process that made the entry
+}
+
+// names carry the version of the layout: processes with another one must not meet.
+var (
+	tableSpec = ebpf.MapSpec{
+		Name: "weir_ranks_1", Type: ebpf.Hash, KeySize: 8, ValueSize: uint32(unsafe.Sizeof(entry{})), MaxEntries: TableMax,
+		Flags: unix.BPF_F_NO_PREALLOC,
+	}
+	openingSpec = ebpf.MapSpec{
+		Name: "weir_opening_1", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1, Flags: unix.BPF_F_MMAPABLE,
+	}
+)
+
+// Registry is this process's hold on the shared table and counter. Its methods may be called from any goroutine, but none once
+// Close was called.
+type Registry struct {
+	table   *ebpf.Map
+	opening []byte // the counter's page, shared by all processes
+	pidns   uint32
+}
+
+// Open finds or makes what is shared. It needs CAP_BPF, and CAP_SYS_ADMIN to look for what other processes made; the error
+// names what lacks. It lifts RLIMIT_MEMLOCK where the kernel counts BPF maps against it (before 5.11).
+func Open() (*Registry, error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("ranks: lift RLIMIT_MEMLOCK (needs CAP_SYS_RESOURCE): %w", err)
+	}
+	r := &Registry{pidns: pidNamespace()}
+	var err error
+	if r.table, err = share(&tableSpec); err != nil {
+		return nil, err
+	}
+	if r.opening, err = mapOpening(); err != nil {
+		_ = r.table.Close()
+		return nil, err
+	}
+	r.sweep()
+	return r, nil
+}
+
+func mapOpening() ([]byte, error) {
+	m, err := share(&openingSpec)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close() // the mapping keeps the map
+	page, err := unix.Mmap(m.FD(), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("ranks: map the counter of openings: %w", err)
+	}
+	return page, nil
+}
+
+// Close lets go. Entries that were not removed stay for as long as others hold the table.
+func (r *Registry) Close() error {
+	return errors.Join(r.table.Close(), unix.Munmap(r.opening))
+}
+
+// Next gives the next handle its rank: above all that were given before with the same priority, in every process.
+func (r *Registry) Next(priority int16) (Rank, error) {
+	if priority < -PriorityMax || priority > PriorityMax {
+		return 0, fmt.Errorf("ranks: priority %d is not within -%d..%d", priority, PriorityMax, PriorityMax)
+	}
+	return newRank(priority, atomic.AddUint64((*uint64)(unsafe.Pointer(&r.opening[0])), 1)), nil
+}
+
+// AddSocket makes what the socket sends known as injected by the rank. Until Remove, or the end of the socket if nobody minds
+// the entry, which names no other socket ever.
+func (r *Registry) AddSocket(fd int, rank Rank) (Key, error) {
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+	if err != nil {
+		return Key{}, fmt.Errorf("ranks: ask for the socket's cookie: %w", err)
+	}
+	var k Key
+	binary.NativeEndian.PutUint64(k[:], cookie)
+	return k, r.add(k, rank)
+}
+
+// NewFrame makes frames with a new source address known as injected by the rank, until Remove of the key. The address is
+// unicast and locally administered.
+func (r *Registry) NewFrame(rank Rank) (source [6]byte, k Key, err error) {
+	rand.Read(source[:]) //nolint:errcheck // it never fails (crypto/rand)
+	source[0] = source[0]&^frameMask | frameBits
+	k = Key{6: 0xff, 7: 0xff}
+	copy(k[:], source[:])
+	return source, k, r.add(k, rank)
+}
+
+func (r *Registry) add(k Key, rank Rank) error {
+	err := r.table.Put(k, entry{Rank: rank, PID: uint32(os.Getpid()), PIDNS: r.pidns})
+	if errors.Is(err, unix.E2BIG) {
+		return ErrFull
+	}
+	if err != nil {
+		return fmt.Errorf("ranks: add to the table: %w", err)
+	}
+	return nil
+}
+
+// Remove forgets a socket or frame. Removing twice is no error.
+func (r *Registry) Remove(k Key) error {
+	if err := r.table.Delete(k); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("ranks: remove from the table: %w", err)
+	}
+	return nil
+}
+
+// sweep forgets what processes left that ended without Remove. Those of other pid namespaces cannot be told and stay.
+func (r *Registry) sweep() {
+	var k Key
+	var e entry
+	var dead []Key
+	for it := r.table.Iterate(); it.Next(&k, &e); { // cut short by others' deletions: the next sweep goes on
+		if e.PIDNS == r.pidns && errors.Is(unix.Kill(int(e.PID), 0), unix.ESRCH) {
+			dead = append(dead, k)
+		}
+	}
+	for _, k := range dead {
+		_ = r.Remove(k) // an entry that stays names nobody
+	}
+}
+
+// pidNamespace is the inode of ours; 0, where /proc does not say, makes every process without /proc one namespace's.
+func pidNamespace() uint32 {
+	var st unix.Stat_t
+	if unix.Stat("/proc/self/ns/pid", &st) != nil {
+		return 0
+	}
+	return uint32(st.Ino)
+}
