@@ -1,14 +1,11 @@
 // Package ranks lets handles know, in every process and without marks, which packets other handles injected: a handle of rank r
 // must see what was injected by higher ranks only.
 //
-//	injector                         kernel                              handle's filter program
-//	AddSocket(fd, rank)  ──────────▶ table: socket cookie ─▶ rank ─────▶ Prologue(Outbound, own, "skip")
-//	NewFrame(rank) = MAC ──────────▶ table: frame's source ─▶ rank ────▶ Prologue(Inbound, own, "skip")
+//	an injector's key (package reinject) ── Add(key, rank) ──▶ table ──▶ Prologue of each handle's filter program
 //
-// A packet that a socket sent is known by the socket's cookie, one that was put into a device's ingress by the source address of
-// its frame: 46 random bits, so nobody on the wire can pass for us. The table and the counter of openings are BPF maps that all
-// processes share. They are found by name among the kernel's maps, so nothing is pinned, and are gone when the last holder is.
-// Linux only.
+// A key names where a packet comes from: the cookie of the socket that sent it, or the secret in the frame that was put into a
+// device's ingress. The table and the counter of openings are BPF maps that all processes share. They are found by name among
+// the kernel's maps, so nothing is pinned, and are gone when the last holder is. Linux only.
 package ranks
 
 import "fmt"

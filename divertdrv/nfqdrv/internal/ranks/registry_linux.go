@@ -1,8 +1,6 @@
 package ranks
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -14,14 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TableMax bounds the sockets and frames that are known at once, in all processes.
+// TableMax bounds the keys that are known at once, in all processes.
 const TableMax = 1 << 16
 
 // ErrFull: the table has TableMax entries. Entries go with Remove; those of a process that was killed go when the next opens.
-var ErrFull = errors.New("ranks: the table of injecting sockets is full: close handles that are not needed")
-
-// Key names a socket by its cookie, or a frame by its source address (six bytes of the address, two of ones: no cookie gets there).
-type Key [8]byte
+var ErrFull = errors.New("ranks: the table of injectors is full: close handles that are not needed")
 
 // entry is the value in the table; programs read the rank, the rest is for sweep.
 type entry struct {
@@ -93,30 +88,13 @@ func (r *Registry) Next(priority int16) (Rank, error) {
 	return newRank(priority, atomic.AddUint64((*uint64)(unsafe.Pointer(&r.opening[0])), 1)), nil
 }
 
-// AddSocket makes what the socket sends known as injected by the rank. Until Remove, or the end of the socket if nobody minds
-// the entry, which names no other socket ever.
-func (r *Registry) AddSocket(fd int, rank Rank) (Key, error) {
-	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
-	if err != nil {
-		return Key{}, fmt.Errorf("ranks: ask for the socket's cookie: %w", err)
+// Add makes packets with the key known as injected by the rank, until Remove. Keys are never used again for another injector, so
+// an entry that stays behind does no harm but taking its place. Key 0 is nobody's.
+func (r *Registry) Add(key uint64, rank Rank) error {
+	if key == 0 {
+		return errors.New("ranks: key 0 is that of packets which nobody injected")
 	}
-	var k Key
-	binary.NativeEndian.PutUint64(k[:], cookie)
-	return k, r.add(k, rank)
-}
-
-// NewFrame makes frames with a new source address known as injected by the rank, until Remove of the key. The address is
-// unicast and locally administered.
-func (r *Registry) NewFrame(rank Rank) (source [6]byte, k Key, err error) {
-	rand.Read(source[:]) //nolint:errcheck // it never fails (crypto/rand)
-	source[0] = source[0]&^frameMask | frameBits
-	k = Key{6: 0xff, 7: 0xff}
-	copy(k[:], source[:])
-	return source, k, r.add(k, rank)
-}
-
-func (r *Registry) add(k Key, rank Rank) error {
-	err := r.table.Put(k, entry{Rank: rank, PID: uint32(os.Getpid()), PIDNS: r.pidns})
+	err := r.table.Put(key, entry{Rank: rank, PID: uint32(os.Getpid()), PIDNS: r.pidns})
 	if errors.Is(err, unix.E2BIG) {
 		return ErrFull
 	}
@@ -126,9 +104,9 @@ func (r *Registry) add(k Key, rank Rank) error {
 	return nil
 }
 
-// Remove forgets a socket or frame. Removing twice is no error.
-func (r *Registry) Remove(k Key) error {
-	if err := r.table.Delete(k); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+// Remove forgets a key. Removing twice is no error.
+func (r *Registry) Remove(key uint64) error {
+	if err := r.table.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("ranks: remove from the table: %w", err)
 	}
 	return nil
@@ -136,9 +114,9 @@ func (r *Registry) Remove(k Key) error {
 
 // sweep forgets what processes left that ended without Remove. Those of other pid namespaces cannot be told and stay.
 func (r *Registry) sweep() {
-	var k Key
+	var k uint64
 	var e entry
-	var dead []Key
+	var dead []uint64
 	for it := r.table.Iterate(); it.Next(&k, &e); { // cut short by others' deletions: the next sweep goes on
 		if e.PIDNS == r.pidns && errors.Is(unix.Kill(int(e.PID), 0), unix.ESRCH) {
 			dead = append(dead, k)

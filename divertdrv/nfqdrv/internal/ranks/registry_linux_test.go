@@ -2,9 +2,9 @@ package ranks
 
 import (
 	"bufio"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
@@ -44,9 +44,9 @@ func next(t testing.TB, r *Registry, priority int16) Rank {
 }
 
 // load makes a program that answers 100, or 0 when the prologue skips.
-func load(t testing.TB, r *Registry, at Path, own Rank) *ebpf.Program {
+func load(t testing.TB, r *Registry, key asm.Instructions, own Rank) *ebpf.Program {
 	t.Helper()
-	ins := append(r.Prologue(at, own, "skip"),
+	ins := append(r.Prologue(key, own, "skip"),
 		asm.LoadMem(asm.R0, asm.R1, 0, asm.Word), // the context must be in R1 again
 		asm.Mov.Imm(asm.R0, 100),
 		asm.Return(),
@@ -91,66 +91,63 @@ func TestOutboundPrologue(t *testing.T) {
 	r := open(t)
 	low, mid, old, young := next(t, r, -5), next(t, r, 0), next(t, r, 0), next(t, r, 0)
 	send, recv := socketpair(t)
-	if !passes(t, send, recv, load(t, r, Outbound, mid)) {
+	if !passes(t, send, recv, load(t, r, SocketKey(), mid)) {
 		t.Fatal("a packet that nobody injected was skipped")
 	}
-	key, err := r.AddSocket(recv, old)
+	cookie, err := unix.GetsockoptUint64(recv, unix.SOL_SOCKET, unix.SO_COOKIE)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := r.Add(cookie, old); err != nil {
+		t.Fatal(err)
+	}
 	for _, own := range []Rank{low, mid, old, young, next(t, r, 1)} {
-		if got := passes(t, send, recv, load(t, r, Outbound, own)); got != own.Sees(old) {
+		if got := passes(t, send, recv, load(t, r, SocketKey(), own)); got != own.Sees(old) {
 			t.Errorf("injected by %v, seen by %v: %v", old, own, got)
 		}
 	}
 	for range 2 {
-		if err := r.Remove(key); err != nil {
+		if err := r.Remove(cookie); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if !passes(t, send, recv, load(t, r, Outbound, young)) {
+	if !passes(t, send, recv, load(t, r, SocketKey(), young)) {
 		t.Fatal("a socket that was removed is still known")
 	}
 }
 
-func TestInboundPrologue(t *testing.T) {
+func TestKeysOfEveryKind(t *testing.T) {
 	r := open(t)
 	low, mid, high := next(t, r, -5), next(t, r, 0), next(t, r, 5)
-	source, key, err := r.NewFrame(mid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := func(own Rank, source [6]byte) bool {
+	const key = math.MinInt64 + 77 // as packages may make them up beside cookies
+	ukey := uint64(1<<63 + 77)
+	seen := func(own Rank, key int64) bool {
 		t.Helper()
-		frame := make([]byte, 14+40)
-		copy(frame[6:], source[:])
-		frame[12], frame[14] = 8, 0x45
-		ret, err := load(t, r, Inbound, own).Run(&ebpf.RunOptions{Data: frame})
+		p := load(t, r, asm.Instructions{asm.LoadImm(asm.R0, key, asm.DWord)}, own)
+		ret, err := p.Run(&ebpf.RunOptions{Data: make([]byte, 64)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return ret == 100
 	}
+	if err := r.Add(ukey, mid); err != nil {
+		t.Fatal(err)
+	}
 	for _, own := range []Rank{low, mid, high} {
-		if got := seen(own, source); got != own.Sees(mid) {
+		if got := seen(own, key); got != own.Sees(mid) {
 			t.Errorf("injected by %v, seen by %v: %v", mid, own, got)
 		}
 	}
-	other := source
-	other[5]++
-	for name, source := range map[string][6]byte{"none": {}, "of a card": {0, 1, 2, 3, 4, 5}, "like ours": other} {
-		if !seen(high, source) {
-			t.Errorf("a frame with a source address %s was skipped", name)
+	for _, other := range []int64{0, key + 1, 1} {
+		if !seen(high, other) {
+			t.Errorf("key %d, which nobody added, was skipped", other)
 		}
 	}
-	if source[0]&3 != 2 {
-		t.Errorf("%x is not unicast and locally administered", source)
+	if err := r.Add(0, mid); err == nil {
+		t.Error("key 0 was added")
 	}
-	if err := r.Remove(key); err != nil {
+	if err := r.Remove(ukey); err != nil {
 		t.Fatal(err)
-	}
-	if !seen(high, source) {
-		t.Error("a frame that was removed is still known")
 	}
 }
 
@@ -202,8 +199,8 @@ func TestOpenersMeet(t *testing.T) {
 	}
 }
 
-// start runs another process that opened the registry and added a frame.
-func start(t *testing.T) (cmd *exec.Cmd, rank Rank, key Key) {
+// start runs another process that opened the registry and added a key.
+func start(t *testing.T) (cmd *exec.Cmd, rank Rank) {
 	t.Helper()
 	cmd = exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"=1")
@@ -222,36 +219,32 @@ func start(t *testing.T) (cmd *exec.Cmd, rank Rank, key Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var text, result string
-	if _, err := fmt.Sscan(line, &rank, &text, &result); err != nil || result != "<nil>" {
+	var result string
+	if _, err := fmt.Sscan(line, &rank, &result); err != nil || result != "<nil>" {
 		t.Fatalf("%q: %v", line, err)
 	}
-	b, err := hex.DecodeString(text)
-	if err != nil || len(b) != len(key) {
-		t.Fatal(line)
-	}
-	return cmd, rank, Key(b)
+	return cmd, rank
 }
 
 func TestOtherProcesses(t *testing.T) {
 	r := open(t)
 	first := next(t, r, 7)
-	cmd, rank, key := start(t)
+	cmd, rank := start(t)
 	if rank != first+1 {
 		t.Fatalf("the other process has rank %v, ours was %v", rank, first)
 	}
 	var e entry
-	if err := r.table.Lookup(key, &e); err != nil || e.Rank != rank {
-		t.Fatalf("the other's frame: %+v, %v", e, err)
+	if err := r.table.Lookup(uint64(childKey), &e); err != nil || e.Rank != rank {
+		t.Fatalf("the other's key: %+v, %v", e, err)
 	}
 	second := open(t) // must not sweep what is alive
-	if err := second.table.Lookup(key, &e); err != nil {
+	if err := second.table.Lookup(uint64(childKey), &e); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
 	third := open(t)
-	if err := third.table.Lookup(key, &e); !errors.Is(err, ebpf.ErrKeyNotExist) {
+	if err := third.table.Lookup(uint64(childKey), &e); !errors.Is(err, ebpf.ErrKeyNotExist) {
 		t.Fatalf("what a killed process left is still there: %v", err)
 	}
 }
