@@ -63,6 +63,10 @@ var rooms = []room{
 		why: "a filter is text and a program over headers and an address; it knows no handle, so tools can use it alone",
 	},
 	{
+		dir: "divertdrv/filter/lower", may: []string{"divertdrv/wire", "divertdrv/addr", "divertdrv/filter"}, modules: []string{ebpf},
+		why: "it writes instructions and loads none, so every platform can say what a filter becomes",
+	},
+	{
 		dir: "divertdrv", may: []string{"divertdrv/wire", "divertdrv/addr", "divertdrv/reason", "divertdrv/filter", "internal/clock"},
 		why: "the seam knows no driver: drivers are given to it, or register themselves",
 	},

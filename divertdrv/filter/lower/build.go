@@ -1,0 +1,211 @@
+package lower
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/weirnet/weir/divertdrv/filter"
+)
+
+// node is one step: it loads a value and goes on by the piece that it is in, or at none where a packet is too short for it.
+type node struct {
+	load   load
+	pieces []piece
+	none   edge
+}
+
+// graph is the tests of a program, specialised for the worlds of a hook. Equal nodes are one. Edges lead to smaller numbers.
+type graph struct {
+	nodes []node
+	entry [numWorlds]edge
+}
+
+// maxNodes limits the graph, and with it the program: eight worlds of 255 tests are 2,040 nodes. Only a compiled object that
+// no text makes, with many tests that are left to user space, comes to the limit; what is behind it matches.
+const maxNodes = 2100
+
+// maxStates limits the ways to come to a test together with others that are still to be asked.
+const maxStates = 1 << 14
+
+// builder specialises tests. In each world it walks them from the first on. A test that is left to user space takes both edges,
+// so a state of the walk is a set of tests, of which one must come to accept: the first is asked, the others wait.
+type builder struct {
+	resolver
+	tests []filter.Test
+	ahead *ahead
+	graph graph
+	byKey map[string]edge
+	memo  map[state]edge
+	left  map[int]string // tests that are left to user space, with the reason
+	world int
+}
+
+// state is a set of tests in a world.
+type state struct {
+	world int
+	set   set
+}
+
+func build(tests []filter.Test, hook *Hook, compat22 bool) *builder {
+	b := &builder{
+		resolver: resolver{hook, compat22}, tests: tests, ahead: newAhead(tests),
+		byKey: map[string]edge{}, memo: map[state]edge{}, left: map[int]string{},
+	}
+	for w := range worlds {
+		if b.world = w; worlds[w].pending && !hook.Reassemble {
+			b.graph.entry[w] = b.graph.entry[v6None] // nobody comes there
+			continue
+		}
+		b.graph.entry[w] = b.from(set{}, 0)
+	}
+	b.graph.merge()
+	return b
+}
+
+// from returns the edge to a state: what waits, and the test where the way goes on.
+func (b *builder) from(waiting set, next int) edge {
+	switch next {
+	case filter.Accept:
+		return accept
+	case filter.Reject:
+	default:
+		waiting.add(next)
+	}
+	b.ahead.prune(&waiting)
+	first, ok := waiting.first()
+	if !ok {
+		return reject
+	}
+	s := state{b.world, waiting}
+	if e, ok := b.memo[s]; ok {
+		return e
+	}
+	if len(b.memo) >= maxStates || len(b.graph.nodes) >= maxNodes {
+		return accept
+	}
+	waiting.remove(first)
+	e := b.ask(first, waiting)
+	b.memo[s] = e
+	return e
+}
+
+// ask returns the edge to a test, while others wait.
+func (b *builder) ask(i int, waiting set) edge {
+	t := &b.tests[i]
+	a := b.resolve(t, worlds[b.world])
+	switch {
+	case a.kind == known && a.yes:
+		return b.from(waiting, t.True)
+	case a.kind == known:
+		return b.from(waiting, t.False)
+	case t.True == t.False:
+		return b.from(waiting, t.True)
+	case a.kind == left:
+		return b.both(i, a.why, waiting)
+	}
+	holds, fails := b.from(waiting, t.True), b.from(waiting, t.False)
+	n := node{load: a.load, none: reject}
+	if a.load.mayFail() {
+		n.none = fails
+	}
+	add := func(upper value, yes bool) {
+		to := fails
+		if yes {
+			to = holds
+		}
+		n.pieces = appendPiece(n.pieces, piece{upper, to})
+	}
+	if a.flag {
+		add(value{}, holdsFor(t, value{}))
+		add(a.span.last, holdsFor(t, narrow(1)))
+	} else {
+		for _, o := range outcomes(t, a.span) {
+			add(o.upper, o.holds)
+		}
+	}
+	return b.node(n)
+}
+
+// both takes both edges of a test that is left to user space.
+func (b *builder) both(i int, why string, waiting set) edge {
+	t := &b.tests[i]
+	if t.False == filter.Accept || t.True == filter.Accept {
+		b.leave(i, why)
+		return accept
+	}
+	both := waiting
+	if t.False != filter.Reject {
+		both.add(t.False)
+	}
+	e := b.from(both, t.True)
+	switch {
+	case e == b.from(waiting, filter.Reject): // nothing depends on it
+	case waiting == set{} && b.from(waiting, t.True) == b.from(waiting, t.False):
+	default:
+		b.leave(i, why)
+	}
+	return e
+}
+
+func (b *builder) leave(i int, why string) {
+	if b.world != v6Pending { // what is reassembled is asked again anyway
+		b.left[i] = why
+	}
+}
+
+// node returns the edge to a node like n.
+func (b *builder) node(n node) edge {
+	if len(n.pieces) == 1 && (!n.load.mayFail() || n.pieces[0].to == n.none) {
+		return n.pieces[0].to
+	}
+	key := n.key()
+	if e, ok := b.byKey[key]; ok {
+		return e
+	}
+	e := edge(len(b.graph.nodes))
+	b.graph.nodes = append(b.graph.nodes, n)
+	b.byKey[key] = e
+	return e
+}
+
+func (n *node) key() string {
+	l := &n.load
+	k := []byte{byte(l.from), l.size, l.shift}
+	k = binary.BigEndian.AppendUint32(k, l.mask)
+	k = binary.BigEndian.AppendUint32(k, uint32(l.off))
+	k = binary.BigEndian.AppendUint32(k, uint32(n.none))
+	for _, p := range n.pieces {
+		k = binary.BigEndian.AppendUint64(k, p.upper.hi)
+		k = binary.BigEndian.AppendUint64(k, p.upper.lo)
+		k = binary.BigEndian.AppendUint32(k, uint32(p.to))
+	}
+	return string(k)
+}
+
+// set is a set of tests.
+type set [4]uint64
+
+func (s *set) add(i int)      { s[i/64] |= 1 << (i % 64) }
+func (s *set) remove(i int)   { s[i/64] &^= 1 << (i % 64) }
+func (s *set) has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
+
+// all calls f for each test of the set from the least on. Those that f removes from it are not visited any more.
+func (s *set) all(f func(i int) bool) {
+	for w := range s {
+		for done := uint64(0); s[w]&^done != 0; {
+			bit := bits.TrailingZeros64(s[w] &^ done)
+			done |= 2<<bit - 1
+			if !f(w*64 + bit) {
+				return
+			}
+		}
+	}
+}
+
+// first returns the least test of the set.
+func (s *set) first() (i int, ok bool) {
+	for i := range s.all {
+		return i, true
+	}
+	return 0, false
+}
