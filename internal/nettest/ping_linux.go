@@ -93,7 +93,9 @@ func (p *pinger) ask(seq uint16, size int, wait time.Duration) (bool, error) {
 	if err := p.file.SetDeadline(time.Now().Add(wait)); err != nil {
 		return false, err
 	}
-	if _, err := p.file.Write(b); err != nil {
+	if _, err := p.file.Write(b); errors.Is(err, unix.EPERM) {
+		return false, nil // a rule of this host dropped it
+	} else if err != nil {
 		return false, err
 	}
 	answer := make([]byte, 1<<16)

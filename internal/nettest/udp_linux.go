@@ -68,7 +68,8 @@ func (s Stream) write(conn net.Conn) error {
 		if err := conn.SetWriteDeadline(time.Now().Add(streamTime)); err != nil {
 			return err
 		}
-		if _, err := conn.Write(b); err != nil && !errors.Is(err, unix.ECONNREFUSED) { // an ICMP error of an earlier one
+		// An ICMP error of an earlier one is no error of this one, and one that a rule of this host dropped was sent.
+		if _, err := conn.Write(b); err != nil && !errors.Is(err, unix.ECONNREFUSED) && !errors.Is(err, unix.EPERM) {
 			return fmt.Errorf("datagram %d of %d: %w", i, s.Count, err)
 		}
 		if s.Every > 0 && (i+1)%max(s.Burst, 1) == 0 {
