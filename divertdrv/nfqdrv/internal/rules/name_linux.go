@@ -89,11 +89,29 @@ func pidNamespace() uint64 {
 	return st.Ino
 }
 
+// Sweep removes what processes of this pid namespace left that were killed, and could not be the kernel's to remove: FailClosed
+// tables, and those of kernels before 5.12. It returns how many there were. namespace -1 is the caller's.
+func Sweep(namespace int) (n int, err error) {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, namespace)
+	if err != nil {
+		return 0, failed("open a netfilter socket", err, "CONFIG_NETFILTER_NETLINK")
+	}
+	defer c.Close()
+	for _, kind := range []string{open, closed} {
+		swept, err := sweep(c, kind)
+		n += swept
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // sweep removes the tables of a kind whose makers are dead.
-func sweep(c *netlink.Conn, kind string) error {
+func sweep(c *netlink.Conn, kind string) (n int, err error) {
 	names, err := list(c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, name := range names {
 		if !orphan(name, kind) {
@@ -102,10 +120,11 @@ func sweep(c *netlink.Conn, kind string) error {
 		b := newBatch(0)
 		b.deleteTable(name)
 		if err := b.commit(c); err != nil && !errors.Is(err, unix.ENOENT) { // somebody else swept it
-			return failed("sweep the table "+name, err, "CONFIG_NF_TABLES")
+			return n, failed("sweep the table "+name, err, "CONFIG_NF_TABLES")
 		}
+		n++
 	}
-	return nil
+	return n, nil
 }
 
 // list names the tables of family inet.

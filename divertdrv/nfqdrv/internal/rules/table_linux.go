@@ -35,30 +35,43 @@ const (
 // Table is a handle's rules. Its methods may be called from any goroutine. A table that is not closed goes with the process.
 type Table struct {
 	cfg    Config
+	space  spaceID
+	name   string
 	native bool // the kernel has the queue statement
 
-	mu     sync.Mutex // guards all below, and orders changes
-	name   string
+	mu     sync.Mutex    // guards all below, and orders changes
 	conn   *netlink.Conn // the table's owner; nil: closed
 	counts []int         // for each counter in the kernel's order, which rule has it
 	rules  int
 }
 
-// Open makes the table with an empty chain for each hook: nothing is diverted yet. It needs CAP_NET_ADMIN.
+// Open makes the table with a chain for each hook that lets every packet pass: nothing is diverted yet. It needs CAP_NET_ADMIN.
 func Open(cfg Config) (*Table, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	cfg.Hooks = slices.Clone(cfg.Hooks)
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, cfg.Namespace)
+	cfg.Hooks = slices.Sorted(slices.Values(cfg.Hooks))
+	id, err := spaceOf(cfg.Namespace)
 	if err != nil {
-		return nil, failed("open a netfilter socket", err, "CONFIG_NETFILTER_NETLINK")
-	}
-	t := &Table{cfg: cfg, conn: conn}
-	if err := t.open(); err != nil {
-		_ = conn.Close()
 		return nil, err
 	}
+	spaces.mu.Lock()
+	defer spaces.mu.Unlock()
+	t := &Table{cfg: cfg, space: id}
+	p, err := unpark(id, &t.cfg)
+	if err != nil {
+		return nil, err
+	}
+	if p != nil {
+		t.conn, t.name = p.conn, p.name
+		t.native, err = hasNativeQueue(t.conn) // remembered
+	} else {
+		err = t.dial()
+	}
+	if err != nil {
+		return nil, err
+	}
+	enter(id)
 	return t, nil
 }
 
@@ -77,7 +90,21 @@ func (c *Config) check() error {
 	return nil
 }
 
-func (t *Table) open() (err error) {
+// dial opens a socket and makes a table with it.
+func (t *Table) dial() error {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, t.cfg.Namespace)
+	if err != nil {
+		return failed("open a netfilter socket", err, "CONFIG_NETFILTER_NETLINK")
+	}
+	t.conn = conn
+	if err := t.make(); err != nil {
+		_ = conn.Close()
+		return err
+	}
+	return nil
+}
+
+func (t *Table) make() (err error) {
 	if t.native, err = hasNativeQueue(t.conn); err != nil {
 		return err
 	}
@@ -87,42 +114,45 @@ func (t *Table) open() (err error) {
 			return err
 		}
 	}
+	flags := uint32(tableOwner)
 	if !owned {
-		if err := sweep(t.conn, open); err != nil {
+		flags = 0
+		if _, err := sweep(t.conn, open); err != nil {
 			return err
 		}
 	}
 	t.name = newName(owned, t.cfg.FailClosed)
-	return t.make(owned)
-}
-
-// make makes the table so that Ordered's number and the place among chains of the same priority agree: the transaction is refused
-// if anything changed after the number was taken.
-func (t *Table) make(owned bool) error {
-	for range openTries {
-		gen, err := generation(t.conn)
-		if err != nil {
-			return failed("ask for the generation of rules", err, "CONFIG_NF_TABLES")
-		}
-		if t.cfg.Ordered != nil {
-			if err := t.cfg.Ordered(); err != nil {
-				return err
-			}
-		}
-		b := newBatch(gen)
-		flags := uint32(0)
-		if owned {
-			flags = tableOwner
-		}
+	return ordered(t.conn, &t.cfg, func(b *batch) error {
 		b.newTable(t.name, flags)
 		for _, h := range t.cfg.Hooks {
 			b.newChain(t.name, h, priorityBase-int32(t.cfg.Priority))
 		}
-		if err = b.commit(t.conn); !errors.Is(err, unix.ERESTART) {
-			return failed("make the table "+t.name, err, "CONFIG_NF_TABLES_INET")
+		return nil
+	})
+}
+
+// ordered commits what fill puts in a transaction, so that Ordered's number and the place among chains of the same priority agree:
+// the kernel refuses the transaction if anything changed since before the number was taken, and then all is done again.
+func ordered(c *netlink.Conn, cfg *Config, fill func(b *batch) error) error {
+	for range openTries {
+		gen, err := generation(c)
+		if err != nil {
+			return failed("ask for the generation of rules", err, "CONFIG_NF_TABLES")
+		}
+		b := newBatch(gen)
+		if err := fill(&b); err != nil || len(b) == 1 { // nothing to do
+			return err
+		}
+		if cfg.Ordered != nil {
+			if err := cfg.Ordered(); err != nil {
+				return err
+			}
+		}
+		if err = b.commit(c); !errors.Is(err, unix.ERESTART) {
+			return failed("make a table", err, "CONFIG_NF_TABLES_INET")
 		}
 	}
-	return &Error{Op: "make the table " + t.name, Err: unix.EBUSY, Remedy: "some program changes nf_tables rules without pause"}
+	return &Error{Op: "make a table", Err: unix.EBUSY, Remedy: "some program changes nf_tables rules without pause"}
 }
 
 // ErrClosed: the table was closed.
@@ -151,7 +181,8 @@ func (t *Table) Set(rules []Rule) error {
 	}
 	t.rules, t.counts = len(rules), counted(rules, t.cfg.Hooks)
 	if t.cfg.FailClosed {
-		return sweep(t.conn, closed)
+		_, err := sweep(t.conn, closed)
+		return err
 	}
 	return nil
 }
@@ -168,22 +199,19 @@ func needed(rules []Rule, native bool) string {
 	return options
 }
 
-// Close removes the table and all that is in it. Closing twice is no error.
+// Close ends the rules and parks the table, or removes it, and those that are parked, if it is the process's last one in the
+// namespace. Nothing that is queued is lost by parking. Closing twice is no error.
 func (t *Table) Close() error {
+	spaces.mu.Lock()
+	defer spaces.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conn == nil {
 		return nil
 	}
-	b := newBatch(0)
-	b.deleteTable(t.name)
-	err := b.commit(t.conn)
-	if errors.Is(err, unix.ENOENT) { // the administrator was faster; an owned table he cannot take
-		err = nil
-	}
-	cerr := t.conn.Close()
+	conn := t.conn
 	t.conn = nil
-	return errors.Join(failed("remove the table "+t.name, err, "CONFIG_NF_TABLES"), cerr)
+	return leave(t.space, &parked{t.name, conn, t.cfg.Priority, t.cfg.Hooks, t.cfg.FailClosed})
 }
 
 // Name is the table's, in family inet.

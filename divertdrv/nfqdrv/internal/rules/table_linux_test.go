@@ -46,13 +46,13 @@ func TestActions(t *testing.T) {
 
 func TestDevices(t *testing.T) {
 	b := newBench(t)
-	table := b.open(0, Input, Output)
+	table, m := b.open(0, Input, Output), b.protocol(icmp)
 	b.must(table.Set([]Rule{
-		{Hook: Output, Out: Device{Index: Loopback}, Action: Pass, Count: true},
-		{Hook: Output, Out: Device{Index: uint32(b.here.Index), Not: true}, Action: Drop, Count: true},
-		{Hook: Output, Out: Device{Index: uint32(b.here.Index)}, Action: Pass, Count: true},
-		{Hook: Input, In: Device{Index: Loopback, Not: true}, Action: Pass, Count: true},
-		{Hook: Input, In: Device{Index: Loopback}, Action: Pass, Count: true},
+		{Hook: Output, Out: Device{Index: Loopback}, Match: m, Action: Pass, Count: true},
+		{Hook: Output, Out: Device{Index: uint32(b.here.Index), Not: true}, Match: m, Action: Drop, Count: true},
+		{Hook: Output, Out: Device{Index: uint32(b.here.Index)}, Match: m, Action: Pass, Count: true},
+		{Hook: Input, In: Device{Index: Loopback, Not: true}, Match: m, Action: Pass, Count: true},
+		{Hook: Input, In: Device{Index: Loopback}, Match: m, Action: Pass, Count: true},
 	}))
 	b.ping(b.here.V4) // by loopback: request and answer
 	b.ping(b.there.V4)

@@ -1,0 +1,200 @@
+package rules
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weirnet/weir/internal/netlink"
+	"github.com/weirnet/weir/internal/netns"
+)
+
+// parkedMax bounds the parked tables of a namespace. The oldest makes room, at the price of what is queued then; it takes
+// that many handles of different priorities at once to get there.
+const parkedMax = 256
+
+// A spaceID names a network namespace: the device and inode of its descriptor.
+type spaceID struct{ dev, ino uint64 }
+
+// space is what this process has in a network namespace. Tables hold sockets there, so its id is not used again meanwhile.
+type space struct {
+	live   int
+	parked []*parked // oldest first
+}
+
+// parked is a table with chains and no rules.
+type parked struct {
+	name       string
+	conn       *netlink.Conn
+	priority   int16
+	hooks      []Hook
+	failClosed bool
+}
+
+var spaces struct {
+	mu sync.Mutex // guards of and all in it; held while a table is opened or closed, so this process does one at a time
+	of map[spaceID]*space
+}
+
+// spaceOf identifies a namespace (-1: the caller's).
+func spaceOf(namespace int) (spaceID, error) {
+	if namespace < 0 {
+		fd, err := netns.Current()
+		if err != nil {
+			return spaceID{}, err
+		}
+		defer unix.Close(fd)
+		namespace = fd
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(namespace, &st); err != nil {
+		return spaceID{}, fmt.Errorf("rules: the network namespace: %w", err)
+	}
+	return spaceID{dev: uint64(st.Dev), ino: st.Ino}, nil //nolint:unconvert // 32 bits on some architectures
+}
+
+// enter counts a table in. spaces.mu is held.
+func enter(id spaceID) {
+	if spaces.of == nil {
+		spaces.of = make(map[spaceID]*space)
+	}
+	s := spaces.of[id]
+	if s == nil {
+		s = new(space)
+		spaces.of[id] = s
+	}
+	s.live++
+}
+
+// leave counts a table out and parks it, or removes all if it was the last. spaces.mu is held.
+func leave(id spaceID, p *parked) error {
+	s := spaces.of[id]
+	s.live--
+	s.parked = append(s.parked, p)
+	if s.live > 0 && len(s.parked) <= parkedMax {
+		b := newBatch(0)
+		for _, h := range p.hooks {
+			b.flush(p.name, h)
+		}
+		err := b.commit(p.conn)
+		if err == nil {
+			return nil
+		}
+		s.parked = s.parked[:len(s.parked)-1]
+		return errors.Join(failed("remove the rules of "+p.name, err, "CONFIG_NF_TABLES"), p.remove())
+	}
+	gone := s.parked[:1]
+	if s.live == 0 {
+		delete(spaces.of, id)
+		gone = s.parked
+	}
+	s.parked = s.parked[len(gone):]
+	var errs []error
+	for _, p := range gone {
+		errs = append(errs, p.remove())
+	}
+	return errors.Join(errs...)
+}
+
+// remove removes the table for good.
+func (p *parked) remove() error {
+	b := newBatch(0)
+	b.deleteTable(p.name)
+	err := b.commit(p.conn)
+	if errors.Is(err, unix.ENOENT) { // the administrator was faster; an owned table he cannot take
+		err = nil
+	}
+	return errors.Join(failed("remove the table "+p.name, err, "CONFIG_NF_TABLES"), p.conn.Close())
+}
+
+// unpark takes the parked table that serves the configuration, if its chains are the newest of their priority. spaces.mu is held.
+func unpark(id spaceID, cfg *Config) (*parked, error) {
+	s := spaces.of[id]
+	if s == nil {
+		return nil, nil
+	}
+	for i, p := range slices.Backward(s.parked) {
+		if p.priority != cfg.Priority || p.failClosed != cfg.FailClosed || !slices.Equal(p.hooks, cfg.Hooks) {
+			continue
+		}
+		ok, err := p.claim(cfg)
+		if err != nil || !ok {
+			return nil, err // those parked before it are older still
+		}
+		s.parked = slices.Delete(s.parked, i, i+1)
+		return p, nil
+	}
+	return nil, nil
+}
+
+// claim takes a number by Ordered for a table that is there, if it is the newest of its priority then. The rule that it sets only
+// counts as a change: without one, another process would not know that its number came after ours.
+func (p *parked) claim(cfg *Config) (ok bool, err error) {
+	err = ordered(p.conn, cfg, func(b *batch) error {
+		ok, err = newest(p.conn, p.name, priorityBase-int32(p.priority))
+		if ok {
+			b.flush(p.name, p.hooks[0])
+			b.newRule(p.name, p.hooks[0].String(), func(e *exprs) { e.verdict(verdictAccept) })
+		}
+		return err
+	})
+	return ok, err
+}
+
+// newest reports whether the table is the last made of ours, in any process, with a chain of this hook priority.
+func newest(c *netlink.Conn, name string, priority int32) (bool, error) {
+	made, err := handles(c)
+	if err != nil {
+		return false, err
+	}
+	last := uint64(0)
+	m := nft(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, func(*netlink.Attrs) {})
+	err = c.Query(m, func(m netlink.Message) error {
+		table, at, base := "", int32(0), false
+		err := each(m, func(typ uint16, v []byte) error {
+			switch typ {
+			case unix.NFTA_CHAIN_TABLE:
+				table = netlink.Text(v)
+			case unix.NFTA_CHAIN_HOOK:
+				base = true
+				return netlink.Each(v, func(typ uint16, v []byte) error {
+					if typ == unix.NFTA_HOOK_PRIORITY && len(v) == 4 {
+						at = int32(binary.BigEndian.Uint32(v))
+					}
+					return nil
+				})
+			}
+			return nil
+		})
+		if base && at == priority && strings.HasPrefix(table, prefix) {
+			last = max(last, made[table])
+		}
+		return err
+	})
+	return err == nil && last != 0 && made[name] == last, failed("list chains", err, "CONFIG_NF_TABLES")
+}
+
+// handles maps the tables of family inet to the numbers in whose order they were made; 0: the kernel does not tell (before 4.17).
+func handles(c *netlink.Conn) (map[string]uint64, error) {
+	made := make(map[string]uint64)
+	err := c.Query(nft(unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, func(*netlink.Attrs) {}), func(m netlink.Message) error {
+		name, handle := "", uint64(0)
+		err := each(m, func(typ uint16, v []byte) error {
+			switch {
+			case typ == unix.NFTA_TABLE_NAME:
+				name = netlink.Text(v)
+			case typ == tableHandle && len(v) == 8:
+				handle = binary.BigEndian.Uint64(v)
+			}
+			return nil
+		})
+		made[name] = handle
+		return err
+	})
+	return made, failed("list tables", err, "CONFIG_NF_TABLES")
+}
