@@ -142,9 +142,6 @@ func TestWake(t *testing.T) {
 			_ = b.Wake()
 		}()
 	}
-	if some, err := b.Spin(time.Millisecond); !some || err != nil {
-		t.Fatalf("Spin: %v, %v", some, err)
-	}
 	if s, _ := b.Stats(); s.Odd != 0 {
 		t.Errorf("%d odd messages", s.Odd)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -75,17 +74,6 @@ func (q *Queue) Recv(w Wait) (bool, error) {
 	}
 }
 
-// Spin is Recv with Block that asks without waiting for that long first: it saves the wake-up of a thread, at the price of a
-// processor.
-func (q *Queue) Spin(d time.Duration) (bool, error) {
-	for until := time.Now().Add(d); time.Now().Before(until); {
-		if some, err := q.Recv(NoWait); some || err != nil {
-			return some, err
-		}
-	}
-	return q.Recv(Block)
-}
-
 // Next reads the next packet that Recv received, in the kernel's order; false: there are no more.
 func (q *Queue) Next(p *Packet) bool {
 	var a answer
@@ -104,11 +92,11 @@ func (q *Queue) Next(p *Packet) bool {
 	return false
 }
 
+// Received is how many messages the last Recv read; full: as many as it could, so that more may wait.
+func (q *Queue) Received() (n int, full bool) { return q.in.n, q.in.n == len(q.in.msgs) }
+
 // Pending says whether Next has something to read.
 func (q *Queue) Pending() bool { return q.in.next < q.in.n }
-
-// Unread has Next return the packet that it returned last once more: there was no room for it.
-func (q *Queue) Unread() { q.in.next-- }
 
 // answered books an answer of the kernel.
 func (q *Queue) answered(a answer) {

@@ -60,6 +60,14 @@ func (v *Verdicts) Accept(id uint32) error { return v.add(id, verdictAccept, seq
 // Drop ends a packet.
 func (v *Verdicts) Drop(id uint32) error { return v.add(id, verdictDrop, seqDrop, nil) }
 
+// Verdict is Accept or Drop.
+func (v *Verdicts) Verdict(id uint32, accept bool) error {
+	if accept {
+		return v.Accept(id)
+	}
+	return v.Drop(id)
+}
+
 // Replace lets a packet go on with other bytes, 1 to MaxPayload, which must stay as they are until Flush returns. The kernel takes
 // their checksums as final, whatever was owed before.
 func (v *Verdicts) Replace(id uint32, data []byte) error {

@@ -1,0 +1,75 @@
+package nfqdrv
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/queue"
+	"github.com/weirnet/weir/divertdrv/reason"
+)
+
+// books are what a handle's driver counts by itself.
+type books struct {
+	lost    [reason.Max]atomic.Uint64 // by the backlog and the joiner
+	dropped atomic.Uint64             // by a DropAll handle, in user space
+	failed  atomic.Uint64             // flushes of verdicts of packets that nobody was given; the packets wait until Close
+
+	mu       sync.Mutex // guards what follows
+	closed   bool       // kernel is final
+	kernel   queue.Stats
+	inKernel uint64 // dropped by a DropAll handle's rules
+}
+
+func (b *books) unsent(error) { b.failed.Add(1) }
+
+// keep asks the kernel for its counts once more, as long as they are there.
+func (b *books) keep(c *conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return
+	}
+	if c.queue != nil {
+		if s, known := c.queue.Stats(); known {
+			b.kernel = s
+		}
+	}
+	if c.table != nil && c.dropAll && !c.recvShut.Load() {
+		if counts, err := c.table.Counters(); err == nil {
+			b.inKernel = 0
+			for _, n := range counts {
+				b.inKernel += n.Packets
+			}
+		}
+	}
+}
+
+// close keeps the last counts.
+func (b *books) close(c *conn) {
+	b.keep(c)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+}
+
+// Stats returns what the driver did by itself: packets that it lost, and those of a DropAll handle. A packet that was passed and
+// that the kernel had lost by then, since a device or somebody's base chain went away, moves from passed to dropped.
+func (c *conn) Stats() divertdrv.Stats {
+	b := &c.books
+	b.keep(c)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var s divertdrv.Stats
+	for i := range b.lost {
+		s.LostBy[i] = b.lost[i].Load()
+	}
+	s.LostBy[reason.QueueLength] += b.kernel.Full
+	s.LostBy[reason.NoMemory] += b.kernel.NoMemory
+	for _, n := range s.LostBy {
+		s.Lost += n
+	}
+	dropped := b.dropped.Load() + b.inKernel
+	s.Received, s.Dropped[reason.DropHandle] = dropped, dropped
+	return s
+}
