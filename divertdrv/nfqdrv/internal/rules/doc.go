@@ -17,6 +17,10 @@
 // the newest of its priority. The last Close removes all. Whoever closes the last one drains its queue first: [Table.Set] with
 // no rules, then verdicts, then Close.
 //
+// When a base chain is registered, nothing is lost. But a packet that waits at a chain behind the new one then goes on from one
+// place too early: after its verdict it meets the same handle once more. So opening a handle may show packets twice to lower
+// handles, in the moment of opening.
+//
 // # What the kernel must have
 //
 // [Probe] tries each feature and says what its lack costs. Errors name the capability or the kernel option that lacks. Linux only.

@@ -122,12 +122,12 @@ func unpark(id spaceID, cfg *Config) (*parked, error) {
 		if p.priority != cfg.Priority || p.failClosed != cfg.FailClosed || !slices.Equal(p.hooks, cfg.Hooks) {
 			continue
 		}
-		ok, err := p.claim(cfg)
-		if err != nil || !ok {
-			return nil, err // those parked before it are older still
+		if ok, err := p.claim(cfg); err != nil {
+			return nil, err
+		} else if ok {
+			s.parked = slices.Delete(s.parked, i, i+1)
+			return p, nil
 		}
-		s.parked = slices.Delete(s.parked, i, i+1)
-		return p, nil
 	}
 	return nil, nil
 }
