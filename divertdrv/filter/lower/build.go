@@ -20,11 +20,12 @@ type graph struct {
 	entry [numWorlds]edge
 }
 
-// maxNodes limits the graph, and with it the program: eight worlds of 255 tests are 2,040 nodes. Only a compiled object that
-// no text makes, with many tests that are left to user space, comes to the limit; what is behind it matches.
-const maxNodes = 2100
+// maxNodes limits the graph, and with it the program: a node has at most 16 instructions, so that a jump over all of them, and
+// over the 255 that are under way when the limit is met, has the 16 bits that it needs. Texts do not come to it, for the worlds
+// share nodes; a hostile object may, and what is behind it is left to user space.
+const maxNodes = 1700
 
-// maxStates limits the ways to come to a test together with others that are still to be asked.
+// maxStates limits the ways to come to a test together with others that wait.
 const maxStates = 1 << 14
 
 // builder specialises tests. In each world it walks them from the first on. A test that is left to user space takes both edges,
@@ -38,6 +39,8 @@ type builder struct {
 	memo  map[state]edge
 	left  map[int]string // tests that are left to user space, with the reason
 	world int
+
+	maxNodes int
 }
 
 // state is a set of tests in a world.
@@ -46,10 +49,11 @@ type state struct {
 	set   set
 }
 
-func build(tests []filter.Test, hook *Hook, compat22 bool) *builder {
+func build(tests []filter.Test, hook *Hook, compat22 bool, maxNodes int) *builder {
 	b := &builder{
 		resolver: resolver{hook, compat22}, tests: tests, ahead: newAhead(tests),
 		byKey: map[string]edge{}, memo: map[state]edge{}, left: map[int]string{},
+		maxNodes: maxNodes,
 	}
 	for w := range worlds {
 		if b.world = w; worlds[w].pending && !hook.Reassemble {
@@ -80,7 +84,8 @@ func (b *builder) from(waiting set, next int) edge {
 	if e, ok := b.memo[s]; ok {
 		return e
 	}
-	if len(b.memo) >= maxStates || len(b.graph.nodes) >= maxNodes {
+	if len(b.memo) >= maxStates || len(b.graph.nodes) >= b.maxNodes {
+		b.leave(first, "the program would be too large")
 		return accept
 	}
 	waiting.remove(first)
@@ -155,7 +160,7 @@ func (b *builder) leave(i int, why string) {
 
 // node returns the edge to a node like n.
 func (b *builder) node(n node) edge {
-	if len(n.pieces) == 1 && (!n.load.mayFail() || n.pieces[0].to == n.none) {
+	if n.decided() {
 		return n.pieces[0].to
 	}
 	key := n.key()

@@ -32,19 +32,20 @@ func (e *emitter) load(n *node) {
 // word loads a word of the packet or payload.
 func (e *emitter) word(n *node) {
 	l, none := &n.load, n.none.label()
+	size := int32(l.size)
 	switch {
 	case l.off < 0 && l.from == fromPacket:
-		e.add(loadSlot(asm.R2, lengthSlot), asm.JLT.Imm(asm.R2, -l.off, none), asm.Add.Imm(asm.R2, l.off))
+		e.add(loadSlot(asm.R2, lengthSlot), asm.Add.Imm(asm.R2, l.off), asm.JSLT.Imm(asm.R2, 0, none))
 	case l.off < 0:
-		e.add(loadSlot(asm.R2, lengthSlot), loadSlot(asm.R1, payloadSlot), asm.Mov.Reg(asm.R0, asm.R2), asm.Sub.Reg(asm.R0, asm.R1),
-			asm.JLT.Imm(asm.R0, -l.off, none), asm.Add.Imm(asm.R2, l.off))
+		e.add(loadSlot(asm.R2, lengthSlot), asm.Add.Imm(asm.R2, l.off), loadSlot(asm.R1, payloadSlot),
+			asm.JSLT.Reg(asm.R2, asm.R1, none))
 	case l.from == fromPacket:
-		e.add(loadSlot(asm.R0, lengthSlot), asm.JLT.Imm(asm.R0, l.off+int32(l.size), none), asm.Mov.Imm(asm.R2, l.off))
+		e.add(loadSlot(asm.R0, lengthSlot), asm.JLT.Imm(asm.R0, l.off+size, none), asm.Mov.Imm(asm.R2, l.off))
 	default:
-		e.add(loadSlot(asm.R2, payloadSlot), asm.Add.Imm(asm.R2, l.off), loadSlot(asm.R1, lengthSlot),
-			asm.Mov.Reg(asm.R0, asm.R2), asm.Add.Imm(asm.R0, int32(l.size)), asm.JGT.Reg(asm.R0, asm.R1, none))
+		e.add(loadSlot(asm.R2, payloadSlot), asm.Add.Imm(asm.R2, l.off+size), loadSlot(asm.R1, lengthSlot),
+			asm.JGT.Reg(asm.R2, asm.R1, none), asm.Sub.Imm(asm.R2, size))
 	}
-	e.add(loadBytes(wordArea, int32(l.size))...)
+	e.add(loadBytes(wordArea, size)...)
 	e.add(loadBig(asm.R0, wordArea, l.size)...)
 }
 

@@ -30,7 +30,7 @@ func (d dice) filters(layer addr.Layer, a addr.Address, packet []byte, asked map
 // field returns one that was asked for seldom, and that the sample has, if there is luck.
 func (f *filters) field() filter.Field {
 	best := f.fields[f.IntN(len(f.fields))]
-	for range 4 {
+	for range 8 {
 		other := f.fields[f.IntN(len(f.fields))]
 		name := other.Name
 		if other.Indexable {
@@ -64,7 +64,7 @@ func (f *filters) test() string {
 	field := f.field()
 	name := field.Name
 	if field.Indexable {
-		i := f.IntN(50)
+		i := f.IntN(30)
 		if f.chance(10) {
 			i = f.IntN(3000)
 		}

@@ -37,11 +37,14 @@ type Left struct {
 
 // Lower lowers a filter of packets for a hook. It fails for a filter of another layer, of which no hook knows. It takes about as
 // long as compiling the text, at most some tens of milliseconds for a hostile object.
-func Lower(p *filter.Program, hook Hook) (*Result, error) {
+func Lower(p *filter.Program, hook Hook) (*Result, error) { return within(p, hook, maxNodes) }
+
+// within lowers a filter to at most so many nodes.
+func within(p *filter.Program, hook Hook, maxNodes int) (*Result, error) {
 	if p.Layer() > addr.NetworkForward {
 		return nil, fmt.Errorf("lower: a filter of layer %s asks for events; only those of network and forward run on packets", p.Layer())
 	}
-	b := build(p.Compiled(), &hook, p.IsCompat22())
+	b := build(p.Compiled(), &hook, p.IsCompat22(), maxNodes)
 	r := &Result{Hook: hook, Left: []Left{}}
 	for i := range b.tests {
 		if why, ok := b.left[i]; ok {

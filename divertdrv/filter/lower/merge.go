@@ -2,29 +2,65 @@ package lower
 
 // merge joins nodes that ask for the same value, one behind the other, so that a chain of comparisons of one field (ports,
 // addresses) becomes one load and a search. Only a node that has one before it is joined to that, so the pieces do not grow in
-// number.
+// number. A node that then always takes one edge goes.
 func (g *graph) merge() {
 	before := g.predecessors()
+	become := make([]edge, len(g.nodes))
 	for e := range g.nodes {
 		n := &g.nodes[e]
-		joined := func(to edge) bool { return to >= 0 && before[to] == 1 && g.nodes[to].load == n.load }
-		if n.load.mayFail() && joined(n.none) {
-			n.none = g.nodes[n.none].none
+		g.rename(n, become)
+		g.join(n, before)
+		become[e] = edge(e)
+		if n.decided() {
+			become[e] = n.pieces[0].to
 		}
-		var all []piece
-		var from value
-		for i, p := range n.pieces {
-			if !joined(p.to) {
-				all = appendPiece(all, p)
-			} else {
-				all = g.splice(all, from, p)
-			}
-			if i < len(n.pieces)-1 {
-				from = p.upper.next()
-			}
-		}
-		n.pieces = all
 	}
+	for w, e := range g.entry {
+		if e >= 0 {
+			g.entry[w] = become[e]
+		}
+	}
+}
+
+// rename leads the edges of n to what their nodes became.
+func (g *graph) rename(n *node, become []edge) {
+	if n.none >= 0 {
+		n.none = become[n.none]
+	}
+	var d []piece
+	for _, p := range n.pieces {
+		if p.to >= 0 {
+			p.to = become[p.to]
+		}
+		d = appendPiece(d, p)
+	}
+	n.pieces = d
+}
+
+// decided says that n takes the same edge for all packets.
+func (n *node) decided() bool {
+	return len(n.pieces) == 1 && (!n.load.mayFail() || n.pieces[0].to == n.none)
+}
+
+// join takes the pieces of the nodes that n leads to and that ask for the same value. These have been joined before.
+func (g *graph) join(n *node, before []int) {
+	joined := func(to edge) bool { return to >= 0 && before[to] == 1 && g.nodes[to].load == n.load }
+	if joined(n.none) {
+		n.none = g.nodes[n.none].none
+	}
+	var all []piece
+	var from value
+	for i, p := range n.pieces {
+		if joined(p.to) {
+			all = g.splice(all, from, p)
+		} else {
+			all = appendPiece(all, p)
+		}
+		if i < len(n.pieces)-1 {
+			from = p.upper.next()
+		}
+	}
+	n.pieces = all
 }
 
 // splice appends to d the pieces of the node that p leads to, as far as they are among its values, of which from is the least.

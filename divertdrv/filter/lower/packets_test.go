@@ -61,7 +61,7 @@ func (d dice) transport(v6 bool) (b []byte, proto byte) {
 	if v6 != d.chance(5) {
 		icmp = wire.ProtoICMPv6
 	}
-	proto = []byte{6, 6, 6, 17, 17, icmp, icmp, 50, 59, 200}[d.IntN(10)]
+	proto = []byte{6, 6, 6, 17, 17, icmp, icmp, icmp, 50, 59, 200}[d.IntN(11)]
 	if proto == wire.ProtoTCP {
 		b = d.bytes(20)
 		binary.BigEndian.PutUint16(b, []uint16{80, 443, 53, 40000}[d.IntN(4)])
@@ -135,4 +135,18 @@ func (d dice) extension(kind, next byte) []byte {
 		return append(h, d.bytes(int(h[1])*4)...)
 	}
 	return append(h, d.bytes(int(h[1])*8)...)
+}
+
+// maxRun is the longest packet that BPF_PROG_TEST_RUN takes, about: a page, less the room around it.
+const maxRun = 3400
+
+// pool is packets to try filters on.
+func (d dice) pool(n int) [][]byte {
+	pool := make([][]byte, 0, n)
+	for len(pool) < n {
+		if b := d.packet(); len(b) <= maxRun {
+			pool = append(pool, b)
+		}
+	}
+	return pool
 }
