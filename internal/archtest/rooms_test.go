@@ -89,9 +89,9 @@ var rooms = []room{
 	},
 	{
 		dir:     "divertdrv/nfqdrv/...",
-		may:     join(seam, "divertdrv/frag", "divertdrv/internal/flows", "divertdrv/proc", "internal/netlink", "internal/netns"),
+		may:     join(seam, "divertdrv/filter/lower", "divertdrv/frag", "divertdrv/internal/flows", "divertdrv/proc", "internal/netlink", "internal/netns"),
 		modules: []string{xsys, ebpf},
-		why: "a driver stands below injection and processing",
+		why:     "a driver stands below injection and processing",
 	},
 	{
 		dir: "divertdrv/windrv/...", may: join(seam, "divertdrv/proc"), modules: []string{divertGo, xsys},

@@ -169,7 +169,9 @@ func TestNothingIsLeft(t *testing.T) {
 	Need(t, Root)
 	once := func(t *testing.T) {
 		r := NewRouted(t)
-		Ping(r.Client.NS, r.Server.V4, Echo{Count: 1})
+		if n, err := Ping(r.Client.NS, r.Server.V4, Echo{Count: 1}); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
 		MustTransferTCP(t, r.Client.NS, r.Server.NS, r.Server.V6, 1000)
 		sink := ListenUDP(t, r.Server.NS, netip.AddrPortFrom(r.Server.V4, 0))
 		SendUDP(t, r.Client.NS, sink.Addr(), Stream{Count: 1})

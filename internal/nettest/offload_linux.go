@@ -22,7 +22,7 @@ const (
 // Offloads are all that a test may care about.
 var Offloads = []Offload{RxChecksum, TxChecksum, ScatterGather, TSO, GSO, GRO}
 
-// Set switches offloads of this end on or off.
+// SetOffloads switches offloads of this end on or off.
 func (l *Link) SetOffloads(on bool, which ...Offload) {
 	l.NS.t.Helper()
 	for _, o := range which {
@@ -59,7 +59,7 @@ func (l *Link) ethtool(command uint32, on *bool) error {
 		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
 			return
 		}
-		defer unix.Close(fd)
+		defer func() { _ = unix.Close(fd) }()
 		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request))); errno != 0 {
 			err = errno
 		}

@@ -34,7 +34,7 @@ func TransferTCP(from, at *Namespace, addr netip.AddrPort, bytes int64, seed uin
 		return tr, err
 	}
 	defer l.Close()
-	stop := context.AfterFunc(ctx, func() { l.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	var conn net.Conn
 	start := time.Now()
@@ -46,9 +46,9 @@ func TransferTCP(from, at *Namespace, addr netip.AddrPort, bytes int64, seed uin
 	arrived := make(chan received, 1)
 	go func() { arrived <- receive(l, start.Add(TransferTime)) }()
 	sent, serr := transmit(conn, bytes, seed, start.Add(TransferTime))
-	conn.Close()
+	_ = conn.Close() // it was shut down
 	if serr != nil {
-		l.Close() // the listener may still wait for a connection that never came
+		_ = l.Close() // the listener may still wait for a connection that never came
 	}
 	got := <-arrived
 	tr = Transfer{Bytes: got.bytes, SHA256: got.sum, Elapsed: time.Since(start)}

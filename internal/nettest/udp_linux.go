@@ -107,7 +107,7 @@ func ListenUDP(t testing.TB, at *Namespace, addr netip.AddrPort) *Sink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	if err := bufferForce(conn, sinkBuffer); err != nil {
 		t.Fatal(err)
 	}

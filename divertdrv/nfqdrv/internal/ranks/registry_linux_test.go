@@ -214,7 +214,7 @@ func start(t *testing.T) (cmd *exec.Cmd, rank Rank) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(func() { kill(cmd) })
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -224,6 +224,11 @@ func start(t *testing.T) (cmd *exec.Cmd, rank Rank) {
 		t.Fatalf("%q: %v", line, err)
 	}
 	return cmd, rank
+}
+
+func kill(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
 }
 
 func TestOtherProcesses(t *testing.T) {
@@ -241,8 +246,7 @@ func TestOtherProcesses(t *testing.T) {
 	if err := second.table.Lookup(uint64(childKey), &e); err != nil {
 		t.Fatal(err)
 	}
-	cmd.Process.Kill()
-	cmd.Wait()
+	kill(cmd)
 	third := open(t)
 	if err := third.table.Lookup(uint64(childKey), &e); !errors.Is(err, ebpf.ErrKeyNotExist) {
 		t.Fatalf("what a killed process left is still there: %v", err)

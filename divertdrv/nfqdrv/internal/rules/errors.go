@@ -28,7 +28,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Is maps the kernel's answer onto the driver seam's causes.
 func (e *Error) Is(target error) bool {
-	switch target { //nolint:errorlint // the seam's own sentinels, which nothing wraps
+	switch target {
 	case divertdrv.ErrAccess:
 		return denied(e.Err)
 	case divertdrv.ErrUnsupported:

@@ -236,7 +236,7 @@ func TestOrderedAgreesWithTheKernel(t *testing.T) {
 	}
 	for i, o := range all { // each in its turn drops, so those before it saw the packet and those after it did not
 		b.must(o.table.Set([]Rule{{Hook: Output, Match: match, Action: Drop, Count: true}}))
-		b.send(b.there.V4, 1)
+		b.emit(b.there.V4, 1)
 		b.must(o.table.Set([]Rule{{Hook: Output, Match: match, Action: Pass, Count: true}}))
 		for j, other := range all {
 			if saw := b.counters(other.table)[0].Packets; j < i && saw == 0 || j > i && saw != 0 {

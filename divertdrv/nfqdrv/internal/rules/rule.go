@@ -10,6 +10,7 @@ import (
 // Hook is where in the stack a chain is asked.
 type Hook uint8
 
+// The hooks, in the kernel's numbers.
 const (
 	Prerouting  Hook = iota // all that devices receive, before reassembly and routing
 	Input                   // to this host; IPv4 is reassembled, IPv6 is not
@@ -40,6 +41,7 @@ type Device struct {
 // Action is what becomes of a packet that a rule matches.
 type Action uint8
 
+// The actions.
 const (
 	Pass  Action = iota // no more rules of this table at this hook; on to the next handle
 	Drop                // the packet is gone

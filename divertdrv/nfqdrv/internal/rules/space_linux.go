@@ -48,7 +48,7 @@ func spaceOf(namespace int) (spaceID, error) {
 		if err != nil {
 			return spaceID{}, err
 		}
-		defer unix.Close(fd)
+		defer func() { _ = unix.Close(fd) }()
 		namespace = fd
 	}
 	var st unix.Stat_t

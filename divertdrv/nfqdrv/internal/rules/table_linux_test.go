@@ -118,7 +118,7 @@ func TestOrder(t *testing.T) {
 			}
 			b.must(table.Set([]Rule{{Hook: Output, Match: match, Action: action, Count: true}}))
 		}
-		b.send(b.there.V4, 2)
+		b.emit(b.there.V4, 2)
 		var saw []uint64
 		for _, table := range order {
 			saw = append(saw, b.counters(table)[0].Packets)
