@@ -14,7 +14,8 @@ func (c *conn) address(a *divertdrv.Address, p *queue.Packet, t token) {
 	a.SetLayer(c.layer, addr.EventPacket)
 	a.SetIPv6(t&tokenIPv6 != 0)
 	a.SetIPChecksum(true)
-	final := p.Facts&queue.ChecksumOwed == 0
+	final := p.Facts&queue.ChecksumOwed == 0 && t&tokenCopy == 0 // of copies it is not known
+	a.SetSniffed(t&tokenCopy != 0)
 	a.SetTCPChecksum(final)
 	a.SetUDPChecksum(final)
 	switch {

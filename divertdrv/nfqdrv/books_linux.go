@@ -19,6 +19,7 @@ type books struct {
 	closed   bool       // kernel is final
 	kernel   queue.Stats
 	inKernel uint64 // dropped by a DropAll handle's rules
+	copies   uint64 // lost before anybody read them
 }
 
 func (b *books) unsent(error) { b.failed.Add(1) }
@@ -35,13 +36,9 @@ func (b *books) keep(c *conn) {
 			b.kernel = s
 		}
 	}
-	if c.table != nil && c.dropAll && !c.recvShut.Load() {
-		if counts, err := c.table.Counters(); err == nil {
-			b.inKernel = 0
-			for _, n := range counts {
-				b.inKernel += n.Packets
-			}
-		}
+	b.inKernel = c.dropper.value()
+	if c.copier != nil {
+		b.copies = c.copier.lost.value()
 	}
 }
 
@@ -65,7 +62,7 @@ func (c *conn) Stats() divertdrv.Stats {
 		s.LostBy[i] = b.lost[i].Load()
 	}
 	s.LostBy[reason.QueueLength] += b.kernel.Full
-	s.LostBy[reason.NoMemory] += b.kernel.NoMemory
+	s.LostBy[reason.NoMemory] += b.kernel.NoMemory + b.copies
 	for _, n := range s.LostBy {
 		s.Lost += n
 	}

@@ -36,6 +36,8 @@ type conn struct {
 	queue    *queue.Queue // nil where nothing is received
 	table    *rules.Table // the same
 	injector *reinject.Injector
+	copier   *copier // of a Sniff handle, which has no queue
+	dropper  counter // of a DropAll handle whose rules drop
 	filters  filters
 	keeper   keeper
 
@@ -58,6 +60,7 @@ type in struct {
 	verdict *queue.Verdicts // of what is not given to anybody
 	backlog backlog
 	joiner  joiner
+	copies  token // tokenCopy if that is what comes
 
 	full struct { // messages and bytes since the kernel's queue was seen empty
 		messages, bytes uint64

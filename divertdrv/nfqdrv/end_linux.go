@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/reason"
 )
 
 // Shutdown ends receiving, sending or both. It waits until no packet is on its way from a rule to the queue, so what Recv finds
@@ -22,9 +23,7 @@ func (c *conn) Shutdown(how divertdrv.Shutdown) error {
 	if how&divertdrv.ShutdownRecv != 0 && !c.recvShut.Load() {
 		err = c.stop()
 		c.recvShut.Store(true)
-		if c.queue != nil {
-			err = errors.Join(err, c.queue.Wake())
-		}
+		err = errors.Join(err, c.wake())
 	}
 	if how&divertdrv.ShutdownSend != 0 {
 		c.sendShut.Store(true)
@@ -37,11 +36,24 @@ func (c *conn) stop() error {
 	if c.table == nil {
 		return nil
 	}
-	c.books.keep(c)
-	if err := c.table.Set(nil); err != nil {
-		return err
-	}
+	err := c.table.Set(nil)
 	settle()
+	if c.copier != nil {
+		c.copier.stop()
+	}
+	return err
+}
+
+// wake has a Recv that waits look again.
+func (c *conn) wake() error {
+	switch {
+	case c.copier != nil:
+		c.in.mu.Lock()
+		defer c.in.mu.Unlock()
+		c.copier.more.Broadcast()
+	case c.queue != nil:
+		return c.queue.Wake()
+	}
 	return nil
 }
 
@@ -68,11 +80,13 @@ func (c *conn) Close() error {
 		errs = append(errs, c.stop())
 	}
 	c.closing.Store(true)
-	if c.queue != nil {
-		errs = append(errs, c.queue.Wake())
+	errs = append(errs, c.wake())
+	if !c.sendOnly {
 		c.in.mu.Lock() // a Recv that waited has returned
 		errs = append(errs, c.drain())
 		c.in.mu.Unlock()
+	}
+	if c.queue != nil {
 		c.keeper.timer.Stop()
 	}
 	c.out.mu.Lock()
@@ -89,14 +103,21 @@ func (c *conn) Close() error {
 // drain lets go on what nobody read. Copies end here.
 func (c *conn) drain() error {
 	c.in.look()
-	c.pump()
+	if c.queue != nil {
+		c.pump()
+	}
 	q := &c.in.backlog
-	q.expire(c.in.now)
-	for q.n > 0 {
-		c.end(q.oldest().token, true)
-		q.remove()
+	for q.expire(c.in.now); q.n > 0; q.remove() {
+		if c.sniffs {
+			c.lose(q.oldest().token, reason.Abandoned)
+		} else {
+			c.end(q.oldest().token, true)
+		}
 	}
 	c.in.joiner.close()
+	if c.queue == nil {
+		return nil
+	}
 	return c.in.verdict.Flush()
 }
 
@@ -116,6 +137,10 @@ func (c *conn) release() error {
 	if c.table != nil {
 		errs = append(errs, c.table.Close())
 	}
+	if c.copier != nil {
+		errs = append(errs, c.copier.close())
+	}
+	errs = append(errs, c.dropper.close())
 	if c.out.mtus.fd >= 0 {
 		errs = append(errs, unix.Close(c.out.mtus.fd))
 	}

@@ -76,7 +76,9 @@ func (c *conn) recheck(a *divertdrv.Address, p *queue.Packet, t token) (data []b
 		}
 		data, t = whole, t|tokenJoined
 		wire.Parse(data, &c.in.headers)
-		c.out.keepPieces(t, c.in.joiner.pieces)
+		if t&tokenCopy == 0 {
+			c.out.keepPieces(t, c.in.joiner.pieces)
+		}
 	}
 	if !c.filter.Match(a, data, &c.in.headers) {
 		c.end(t, true)

@@ -19,7 +19,8 @@ type keeper struct {
 
 func (k *keeper) start(look func()) {
 	k.running.Store(true)
-	k.timer = time.AfterFunc(keepEvery, look)
+	k.timer = time.AfterFunc(time.Hour, look)
+	k.timer.Reset(keepEvery) // not before the timer is in its place
 }
 
 // rest is called before a Recv waits, resume after it.

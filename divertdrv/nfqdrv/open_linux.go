@@ -73,10 +73,8 @@ func (c *conn) open(ns int, o *divertdrv.Options) (err error) {
 	if c.out.mtus.fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return fmt.Errorf("socket: %w", err)
 	}
-	if !c.sendOnly {
-		if err := c.openQueue(o); err != nil {
-			return err
-		}
+	if err := c.openWays(o); err != nil {
+		return err
 	}
 	if err := c.openTable(ns, o.Priority); err != nil {
 		return err
@@ -90,8 +88,40 @@ func (c *conn) open(ns int, o *divertdrv.Options) (err error) {
 	if err := c.install(c.driver.config.FailClosed); err != nil {
 		return err
 	}
-	c.keeper.start(c.keep)
+	if c.copier != nil {
+		go c.copier.run(c.takeCopies)
+	} else {
+		c.keeper.start(c.keep)
+	}
 	return nil
+}
+
+// openWays makes that by which packets, or copies of them, come.
+func (c *conn) openWays(o *divertdrv.Options) (err error) {
+	if c.sendOnly {
+		return nil
+	}
+	c.in.joiner.conn = c
+	c.in.backlog.init(o.Overload)
+	c.in.backlog.lose = c.lose
+	c.in.backlog.passBy = func(t token) { c.end(t, true) }
+	if c.sniffs {
+		c.in.copies = tokenCopy
+		if o.Overload == divertdrv.OverloadOpen {
+			c.in.backlog.overload = divertdrv.OverloadClosed // the packet went on; its copy is lost, and counted
+		}
+		if c.copier, err = openCopier(); err != nil {
+			return err
+		}
+		c.copier.more.L = &c.in.mu
+		return nil
+	}
+	if c.dropAll && c.filters.exact() {
+		if c.dropper, err = newCounter(); err != nil {
+			return err
+		}
+	}
+	return c.openQueue(o)
 }
 
 func (c *conn) openQueue(o *divertdrv.Options) (err error) {
@@ -105,10 +135,6 @@ func (c *conn) openQueue(o *divertdrv.Options) (err error) {
 		return err
 	}
 	c.in.verdict, c.out.verdict = c.queue.NewVerdicts(), c.queue.NewVerdicts()
-	c.in.joiner.conn = c
-	c.in.backlog.init(o.Overload)
-	c.in.backlog.lose = c.lose
-	c.in.backlog.passBy = func(t token) { c.end(t, true) }
 	return nil
 }
 

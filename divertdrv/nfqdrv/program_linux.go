@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 
 	"github.com/weirnet/weir/divertdrv"
@@ -26,7 +27,7 @@ func (c *conn) install(failClosed bool) error {
 			continue
 		}
 		at := &c.filters.places[i]
-		p, err := c.load(low, at.at)
+		p, err := c.load(low, i)
 		if err != nil {
 			return err
 		}
@@ -42,8 +43,8 @@ func (c *conn) rule(at *place, p *ebpf.Program, failClosed bool) rules.Rule {
 	switch {
 	case c.sniffs:
 		r.Action = rules.Pass
-	case c.dropAll && c.filters.exact():
-		r.Action, r.Count = rules.Drop, true
+	case c.dropper.m != nil:
+		r.Action = rules.Drop
 	default:
 		r.Action, r.To = rules.Queue, rules.To{Queue: c.queue.Number(), Bypass: !failClosed}
 	}
@@ -51,8 +52,15 @@ func (c *conn) rule(at *place, p *ebpf.Program, failClosed bool) rules.Rule {
 }
 
 // load loads the program of one place: what the handle itself, or one that is not above it, injected is passed by, and all else asked.
-func (c *conn) load(low *lower.Result, at rules.Hook) (*ebpf.Program, error) {
+func (c *conn) load(low *lower.Result, place int) (*ebpf.Program, error) {
+	at := c.filters.places[place].at
 	code := lower.Code{Before: c.driver.shared.registry.Prologue(origin(at), c.rank, lower.LabelNoMatch)}
+	switch {
+	case c.copier != nil:
+		code.Match = c.copier.instructions(place)
+	case c.dropper.m != nil:
+		code.Match = append(c.dropper.add("Counted"), asm.Mov.Imm(asm.R0, 1), asm.Return())
+	}
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: "weir_filter", Type: ebpf.SocketFilter, Instructions: low.Program(code), License: "GPL", // helpers ask for it
 	})

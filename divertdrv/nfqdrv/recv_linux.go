@@ -13,6 +13,9 @@ import (
 // Recv waits for packets and puts as many into b as one look at the kernel's queue brings and b has room for. A first packet that
 // is larger than b is cut.
 func (c *conn) Recv(b *divertdrv.Batch) error {
+	if c.copier != nil {
+		return c.recvCopies(b)
+	}
 	if c.queue == nil {
 		return fmt.Errorf("%w: Recv on a handle that was opened with SendOnly", divertdrv.ErrUnsupported)
 	}
@@ -83,6 +86,13 @@ func (c *conn) fill(b *divertdrv.Batch) {
 	if c.overfull() {
 		c.pump()
 	}
+	c.fromBacklog(b)
+	for more, _ := b.Room(); more && c.in.backlog.n == 0 && c.queue.Next(&c.in.packet); more, _ = b.Room() {
+		c.sift(b)
+	}
+}
+
+func (c *conn) fromBacklog(b *divertdrv.Batch) {
 	q := &c.in.backlog
 	q.expire(c.in.now)
 	for q.n > 0 {
@@ -91,9 +101,6 @@ func (c *conn) fill(b *divertdrv.Batch) {
 			return
 		}
 		q.remove()
-	}
-	for more, _ := b.Room(); more && q.n == 0 && c.queue.Next(&c.in.packet); more, _ = b.Room() {
-		c.sift(b)
 	}
 }
 
@@ -121,7 +128,7 @@ func (c *conn) pump() {
 func (c *conn) sift(b *divertdrv.Batch) {
 	p := &c.in.packet
 	c.in.full.bytes += uint64(len(p.Data))
-	t := tokenOf(p)
+	t := tokenOf(p) | c.in.copies
 	if int(p.Len) > len(p.Data) {
 		t |= tokenCut // over queue.MaxPayload
 	}
@@ -159,13 +166,16 @@ func deliver(b *divertdrv.Batch, a *divertdrv.Address, data []byte, t token) boo
 
 // end tells the kernel what becomes of a packet that was not given to anybody. It is sent when the receiver flushes.
 func (c *conn) end(t token, passes bool) {
+	if t&tokenCopy != 0 {
+		return
+	}
 	v := c.in.verdict
 	var err error
 	for _, id := range c.out.takePieces(t) {
 		err = v.Verdict(id, passes)
 	}
-	if t&tokenCopy == 0 {
-		err = v.Verdict(t.id(), passes)
+	if last := v.Verdict(t.id(), passes); last != nil {
+		err = last
 	}
 	if err != nil {
 		c.books.unsent(err)
