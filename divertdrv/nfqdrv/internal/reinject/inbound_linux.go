@@ -22,33 +22,35 @@ type inbound struct {
 	routes *routes // nil but on the forward path
 }
 
-func openInbound(source [6]byte, ns int, forward bool) (in *inbound, err error) {
+func openInbound(source [6]byte, ns int, forward bool) (*inbound, error) {
 	if source[0]&3 != 2 {
 		return nil, fmt.Errorf("%w: Config.Source % x is not a local unicast address", divertdrv.ErrInvalid, source)
 	}
-	in = &inbound{fd: -1, watch: watch{-1}}
-	if in.id, err = identify(ns); err != nil {
-		return nil, err
+	in := &inbound{fd: -1, watch: watch{-1}}
+	if err := in.open(source, ns, forward); err != nil {
+		return nil, errors.Join(err, in.close())
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, in.close())
-		}
-	}()
+	return in, nil
+}
+
+func (in *inbound) open(source [6]byte, ns int, forward bool) (err error) {
+	if in.id, err = identify(ns); err != nil {
+		return err
+	}
 	if in.inlet, err = borrowInlet(in.id); err != nil {
-		return nil, err
+		return err
 	}
 	if in.conn, err = netlink.Dial(unix.NETLINK_ROUTE, -1); err != nil {
-		return nil, err
+		return err
 	}
 	if in.watch, err = newWatch(forward); err != nil {
-		return nil, err
+		return err
 	}
 	in.ports.conn = in.conn
 	if forward {
 		in.routes = newRoutes(in.conn)
 	}
-	return in, in.openSocket(source)
+	return in.openSocket(source)
 }
 
 func (in *inbound) openSocket(source [6]byte) (err error) {

@@ -183,19 +183,19 @@ func TestOutboundErrors(t *testing.T) {
 		data []byte
 		want error
 	}{
-		"over the MTU, IPv4":         {udp(t, a.V4, b.V4, 5000, make([]byte, 1473)), divertdrv.ErrTooBig},
-		"over the MTU, IPv6":         {udp(t, a.V6, b.V6, 5000, make([]byte, 1453)), divertdrv.ErrTooBig},
-		"over what IP has":           {make([]byte, divertdrv.MTUMax+1), divertdrv.ErrTooBig},
-		"no route, IPv4":             {to("198.51.100.1"), divertdrv.ErrUnreachable},
-		"no route, IPv6":             {to("2001:db8::1"), divertdrv.ErrUnreachable},
-		"blackhole":                  {to("203.0.113.1"), divertdrv.ErrInvalid},
-		"prohibited":                 {to("203.0.113.2"), divertdrv.ErrUnreachable},
-		"prohibited, IPv6":           {to("2001:db8::2"), divertdrv.ErrUnreachable},
-		"unreachable":                {to("203.0.113.3"), divertdrv.ErrUnreachable},
-		"unreachable, IPv6":          {to("2001:db8::3"), divertdrv.ErrUnreachable},
-		"shorter than its header":    {short, divertdrv.ErrMalformed},
-		"no IP packet":               {[]byte("whatever this may be, it has twenty bytes"), divertdrv.ErrMalformed},
-		"nothing":                    {nil, divertdrv.ErrMalformed},
+		"over the MTU, IPv4":      {udp(t, a.V4, b.V4, 5000, make([]byte, 1473)), divertdrv.ErrTooBig},
+		"over the MTU, IPv6":      {udp(t, a.V6, b.V6, 5000, make([]byte, 1453)), divertdrv.ErrTooBig},
+		"over what IP has":        {make([]byte, divertdrv.MTUMax+1), divertdrv.ErrTooBig},
+		"no route, IPv4":          {to("198.51.100.1"), divertdrv.ErrUnreachable},
+		"no route, IPv6":          {to("2001:db8::1"), divertdrv.ErrUnreachable},
+		"blackhole":               {to("203.0.113.1"), divertdrv.ErrInvalid},
+		"prohibited":              {to("203.0.113.2"), divertdrv.ErrUnreachable},
+		"prohibited, IPv6":        {to("2001:db8::2"), divertdrv.ErrUnreachable},
+		"unreachable":             {to("203.0.113.3"), divertdrv.ErrUnreachable},
+		"unreachable, IPv6":       {to("2001:db8::3"), divertdrv.ErrUnreachable},
+		"shorter than its header": {short, divertdrv.ErrMalformed},
+		"no IP packet":            {[]byte("whatever this may be, it has twenty bytes"), divertdrv.ErrMalformed},
+		"nothing":                 {nil, divertdrv.ErrMalformed},
 	} {
 		good := to(b.V4.String())
 		for before := range 3 {

@@ -15,18 +15,23 @@ import (
 const routeSlots = 1024
 
 // routes says by which interface a packet is to arrive so that the kernel forwards it as wished. It asks the kernel for the whole
-// way, since what the kernel would not forward it drops in silence; answers are remembered until a route changes.
+// way, since what the kernel would not forward it drops in silence; answers, refusals too, are remembered until a route changes.
 type routes struct {
 	conn  *netlink.Conn
 	slots [routeSlots]journey
 }
 
-// journey is a packet's way through this host.
+// journey is a packet's way through this host, as wished and as found.
 type journey struct {
+	wish
+	arrival uint32
+	err     error
+}
+
+type wish struct {
 	src, dst [16]byte
 	version  uint8  // 0: the slot is empty
-	in, out  uint32 // as wished; 0: any
-	arrival  uint32 // what was found
+	in, out  uint32 // 0: any
 }
 
 func newRoutes(conn *netlink.Conn) *routes { return &routes{conn: conn} }
@@ -35,70 +40,63 @@ func (r *routes) forget() { clear(r.slots[:]) }
 
 // arrival returns the index of the interface, or why the packet would not be forwarded.
 func (r *routes) arrival(p *divertdrv.Packet) (uint32, error) {
-	j := journey{version: p.Data[0] >> 4, in: p.Addr.SubIfIdx(), out: p.Addr.IfIdx()}
-	if j.version == 4 {
-		copy(j.src[:], p.Data[sourceOff4:destOff4])
-		copy(j.dst[:], p.Data[destOff4:destOff4+4])
+	w := wish{version: p.Data[0] >> 4, in: p.Addr.SubIfIdx(), out: p.Addr.IfIdx()}
+	if w.version == 4 {
+		copy(w.src[:], p.Data[sourceOff4:destOff4])
+		copy(w.dst[:], p.Data[destOff4:destOff4+4])
 	} else {
-		copy(j.src[:], p.Data[sourceOff6:destOff6])
-		copy(j.dst[:], p.Data[destOff6:destOff6+16])
+		copy(w.src[:], p.Data[sourceOff6:destOff6])
+		copy(w.dst[:], p.Data[destOff6:destOff6+16])
 	}
-	slot := &r.slots[j.hash()%routeSlots]
-	known := j
-	known.arrival = slot.arrival
-	if *slot == known {
-		return slot.arrival, nil
+	slot := &r.slots[w.hash()%routeSlots]
+	if slot.wish != w {
+		slot.wish = w
+		slot.arrival, slot.err = w.find(r.conn)
 	}
-	if err := j.find(r.conn); err != nil {
-		return 0, err
-	}
-	*slot = j
-	return j.arrival, nil
+	return slot.arrival, slot.err
 }
 
-func (j *journey) hash() uint64 {
+func (w *wish) hash() uint64 {
 	const prime = 0x9e3779b97f4a7c15
-	h := uint64(j.in)<<32 | uint64(j.out)
-	for _, a := range [...]*[16]byte{&j.src, &j.dst} {
-		h = (h ^ binary.NativeEndian.Uint64(a[:8])) * prime
-		h ^= h >> 29
-		h = (h ^ binary.NativeEndian.Uint64(a[8:])) * prime
-		h ^= h >> 29
+	h := uint64(w.in)<<32 | uint64(w.out)
+	for _, a := range [...]*[16]byte{&w.src, &w.dst} {
+		for i := 0; i < len(a); i += 8 {
+			h = (h ^ binary.NativeEndian.Uint64(a[i:])) * prime
+			h ^= h >> 29
+		}
 	}
 	return h
 }
 
 // find asks for the way back to the source, unless the packet's arrival is given, and then for the way to the destination for a
 // packet that arrives so.
-func (j *journey) find(conn *netlink.Conn) error {
-	j.arrival = j.in
-	if j.arrival == 0 {
-		back, err := j.query(conn, j.src, nil)
+func (w *wish) find(conn *netlink.Conn) (arrival uint32, err error) {
+	if arrival = w.in; arrival == 0 {
+		back, err := w.query(conn, w.src, nil)
 		if err != nil {
-			return fmt.Errorf("%w: no interface leads back to the source (%w)", divertdrv.ErrUnreachable, err)
+			return 0, fmt.Errorf("%w: no interface leads back to the source (%w)", divertdrv.ErrUnreachable, err)
 		}
-		j.arrival = back.out
+		arrival = back.out
 	}
-	on, err := j.query(conn, j.dst, func(a *netlink.Attrs) {
-		a.Bytes(unix.RTA_SRC, j.src[:j.size()])
-		a.U32(unix.RTA_IIF, j.arrival)
+	on, err := w.query(conn, w.dst, func(a *netlink.Attrs) {
+		a.Bytes(unix.RTA_SRC, w.src[:w.size()])
+		a.U32(unix.RTA_IIF, arrival)
 	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: a packet that arrives at interface %d is not forwarded (%w)", divertdrv.ErrUnreachable, j.arrival, err)
+		return 0, fmt.Errorf("%w: what arrives at interface %d is not forwarded (%w)", divertdrv.ErrUnreachable, arrival, err)
 	case on.typ != unix.RTN_UNICAST:
-		return fmt.Errorf("%w: its route from interface %d is not one to be forwarded by (type %d)", divertdrv.ErrUnreachable, j.arrival, on.typ)
-	case j.out != 0 && on.out != j.out:
-		return fmt.Errorf("%w: the routes lead to interface %d, the Address to %d", divertdrv.ErrUnreachable, on.out, j.out)
+		return 0, fmt.Errorf("%w: no route to be forwarded by from interface %d (type %d)", divertdrv.ErrUnreachable, arrival, on.typ)
+	case w.out != 0 && on.out != w.out:
+		return 0, fmt.Errorf("%w: the routes lead to interface %d, the Address to %d", divertdrv.ErrUnreachable, on.out, w.out)
+	case w.version == 6:
+		err = forwards6(conn)
 	}
-	if j.version == 6 {
-		return forwards6(conn)
-	}
-	return nil
+	return arrival, err
 }
 
-func (j *journey) size() int {
-	if j.version == 4 {
+func (w *wish) size() int {
+	if w.version == 4 {
 		return 4
 	}
 	return 16
@@ -111,10 +109,10 @@ type route struct {
 }
 
 // query asks for the route to an address; more adds attributes.
-func (j *journey) query(conn *netlink.Conn, to [16]byte, more func(*netlink.Attrs)) (r route, err error) {
-	n := j.size()
+func (w *wish) query(conn *netlink.Conn, to [16]byte, more func(*netlink.Attrs)) (r route, err error) {
+	n := w.size()
 	body := netlink.Attrs(make([]byte, unix.SizeofRtMsg))
-	body[0], body[1] = family(j.version), uint8(n*8)
+	body[0], body[1] = family(w.version), uint8(n*8)
 	body.Bytes(unix.RTA_DST, to[:n])
 	if more != nil {
 		body[2] = uint8(n * 8)

@@ -96,6 +96,9 @@ func sniffDevice(t testing.TB, ns *nettest.Namespace, index int) *sniffer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Close(s.fd) })
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
+		t.Fatal(err)
+	}
 	every := binary.NativeEndian.Uint16([]byte{0, unix.ETH_P_ALL})
 	if err := unix.Bind(s.fd, &unix.SockaddrLinklayer{Protocol: every, Ifindex: index}); err != nil {
 		t.Fatal(err)
