@@ -25,7 +25,9 @@ var (
 	outputLoopback = place{hook: lower.OutputLoopback, at: rules.Output, out: onLoopback}
 	output         = place{hook: lower.Output, at: rules.Output, out: offLoopback}
 	input          = place{hook: lower.Input, at: rules.Input, in: offLoopback}
-	forward        = place{hook: lower.Forward, at: rules.Forward}
+	// Whoever wants fragments stands before all that puts them together, and before the routing decision.
+	prerouting = place{hook: lower.Prerouting, at: rules.Prerouting, in: offLoopback}
+	forward    = place{hook: lower.Forward, at: rules.Forward}
 )
 
 // filters are a handle's filter, lowered for each place.
@@ -35,10 +37,13 @@ type filters struct {
 	any     bool // that of some place leaves something to user space
 }
 
-func lowerAll(f *divertdrv.Filter, l divertdrv.Layer) (fs filters, err error) {
+func lowerAll(f *divertdrv.Filter, l divertdrv.Layer, fragments bool) (fs filters, err error) {
 	fs.places = []place{outputLoopback, output, input}
-	if l == divertdrv.NetworkForward {
+	switch {
+	case l == divertdrv.NetworkForward:
 		fs.places = []place{forward}
+	case fragments:
+		fs.places[2] = prerouting
 	}
 	for i := range fs.places {
 		hook := fs.places[i].hook

@@ -19,7 +19,7 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	if err := supported(l, o); err != nil {
 		return nil, err
 	}
-	filters, err := lowerAll(f, l)
+	filters, err := lowerAll(f, l, o.Flags&addr.Fragments != 0)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", divertdrv.ErrInvalid, err)
 	}

@@ -39,7 +39,7 @@ func (c *conn) install(failClosed bool) error {
 
 // rule is what becomes of what a program matches. A program that copies matches nothing.
 func (c *conn) rule(at *place, p *ebpf.Program, failClosed bool) rules.Rule {
-	r := rules.Rule{Hook: at.at, In: at.in, Out: at.out, Match: p}
+	r := rules.Rule{Hook: at.at, In: at.in, Out: at.out, Match: p, Local: at.at == rules.Prerouting}
 	switch {
 	case c.sniffs:
 		r.Action = rules.Pass

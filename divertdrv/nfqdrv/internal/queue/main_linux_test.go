@@ -92,4 +92,3 @@ func must(t testing.TB, errs ...error) {
 		}
 	}
 }
-

@@ -57,6 +57,30 @@ func (e *exprs) bpf(fd int) {
 	})
 }
 
+// What linux/netfilter/nf_tables.h has and x/sys has not, of the expression fib.
+const (
+	fibDestReg, fibResult, fibFlags = 1, 2, 3 // attributes
+	fibAddressType                  = 3       // NFT_FIB_RESULT_ADDRTYPE
+	fibDestination                  = 2       // NFTA_FIB_F_DADDR
+)
+
+// local goes on if the routing table says that the destination is local, broadcast, anycast or multicast: types 2 to 5 (enum in
+// linux/rtnetlink.h), which are compared as bytes, so the order of bytes does not matter for such small numbers.
+func (e *exprs) local() {
+	e.add("fib", func(a *netlink.Attrs) {
+		a.BE32(fibDestReg, unix.NFT_REG_1)
+		a.BE32(fibResult, fibAddressType)
+		a.BE32(fibFlags, fibDestination)
+	})
+	for _, bound := range [][2]uint32{{unix.NFT_CMP_GTE, unix.RTN_LOCAL}, {unix.NFT_CMP_LTE, unix.RTN_MULTICAST}} {
+		e.add("cmp", func(a *netlink.Attrs) {
+			a.BE32(unix.NFTA_CMP_SREG, unix.NFT_REG_1)
+			a.BE32(unix.NFTA_CMP_OP, bound[0])
+			a.Nest(unix.NFTA_CMP_DATA, func(in *netlink.Attrs) { in.U32(unix.NFTA_DATA_VALUE, bound[1]) })
+		})
+	}
+}
+
 func (e *exprs) counter() { e.add("counter", func(*netlink.Attrs) {}) }
 
 // verdict ends the rule: unix.NF_ACCEPT or NF_DROP.
@@ -103,6 +127,9 @@ func (e *exprs) rule(r *Rule, native bool) {
 	e.device(unix.NFT_META_OIF, r.Out)
 	if r.Match != nil {
 		e.bpf(r.Match.FD())
+	}
+	if r.Local {
+		e.local() // behind the filter, since it asks the routing table
 	}
 	if r.Count {
 		e.counter()

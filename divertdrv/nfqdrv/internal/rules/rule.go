@@ -59,6 +59,7 @@ type To struct {
 type Rule struct {
 	Hook    Hook
 	In, Out Device        // In not at Output, Out not at Prerouting and Input: the packet has none there
+	Local   bool          // only what is for this host: addresses of its own, broadcast, multicast; for Prerouting, where nobody knows yet
 	Match   *ebpf.Program // a socket filter, asked with the packet from its IP header on; nil: every packet. The kernel keeps it.
 	Action  Action
 	To      To   // of Queue
@@ -88,6 +89,8 @@ func (r *Rule) check(hooks []Hook) error {
 		return fmt.Errorf("no interface of arrival at %v", r.Hook)
 	case r.Out.Index != 0 && (r.Hook == Prerouting || r.Hook == Input):
 		return fmt.Errorf("no interface of departure at %v", r.Hook)
+	case r.Local && r.Hook != Prerouting:
+		return fmt.Errorf("Local is known at %v by the hook itself", r.Hook)
 	case r.Action > Queue:
 		return fmt.Errorf("no action %d", r.Action)
 	case r.Match != nil && r.Match.Type() != ebpf.SocketFilter:

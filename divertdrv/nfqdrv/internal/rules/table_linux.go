@@ -193,6 +193,9 @@ func needed(rules []Rule, native bool) string {
 	if slices.ContainsFunc(rules, func(r Rule) bool { return r.Match != nil }) {
 		options += ", CONFIG_NFT_COMPAT, CONFIG_NETFILTER_XT_MATCH_BPF"
 	}
+	if slices.ContainsFunc(rules, func(r Rule) bool { return r.Local }) {
+		options += ", CONFIG_NFT_FIB_INET"
+	}
 	if !native && slices.ContainsFunc(rules, func(r Rule) bool { return r.Action == Queue }) {
 		options += ", CONFIG_NFT_QUEUE or CONFIG_NETFILTER_XT_TARGET_NFQUEUE with CONFIG_NFT_COMPAT"
 	}
