@@ -165,10 +165,7 @@ func (tr *trial) report(t *testing.T, pairs, perField int) {
 	if tr.pairs != pairs {
 		t.Errorf("%d pairs, want %d", tr.pairs, pairs)
 	}
-	share := 100 * tr.matches / tr.pairs
-	if share < 20 || share > 80 {
-		t.Errorf("%d %% of the pairs match", share)
-	}
+	share := tr.shares(t)
 	least := "zero"
 	for _, f := range filter.Fields(addr.Network) {
 		if f.Name == "true" || f.Name == "false" { // decided when the text is compiled
@@ -183,6 +180,16 @@ func (tr *trial) report(t *testing.T, pairs, perField int) {
 	}
 	t.Logf("%d pairs, %d %% match; %d of programs that leave tests to user space, which is asked %d times; least asked: %s, in %d pairs",
 		tr.pairs, share, tr.inexact, tr.asked, least, tr.fields[least])
+}
+
+// shares asserts that enough match, and do not, and returns how many of 100.
+func (tr *trial) shares(t *testing.T) int {
+	t.Helper()
+	share := 100 * tr.matches / tr.pairs
+	if share < 20 || share > 80 {
+		t.Errorf("%d %% of the pairs match", share)
+	}
+	return share
 }
 
 // The same as in the kernel, without one.

@@ -97,9 +97,11 @@ func (f *filters) value(name string) string {
 	return e.Tests[0].Value
 }
 
-// constant is a value that the field can have.
+// constant is a value that the field can have, or a negative one, where the language does not decide that itself.
 func (f *filters) constant(field filter.Field) string {
 	switch {
+	case f.chance(20) && strings.Contains("tcp.SeqNum tcp.AckNum icmp.Body icmpv6.Body packet32 loopback impostor", field.Name):
+		return f.one("-1", "-7")
 	case strings.HasSuffix(field.Name, "Addr") && strings.HasPrefix(field.Name, "ip."):
 		return fmt.Sprintf("10.0.0.%d", f.IntN(4))
 	case strings.HasSuffix(field.Name, "Addr"):

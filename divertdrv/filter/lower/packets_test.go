@@ -28,6 +28,9 @@ func (d dice) bytes(n int) []byte {
 func (d dice) packet() []byte {
 	v6 := d.chance(50)
 	transport, proto := d.transport(v6)
+	if d.chance(4) {
+		transport = nil
+	}
 	var b []byte
 	if v6 {
 		b = d.ipv6(proto, transport)

@@ -203,6 +203,7 @@ const (
 )
 
 // indexed answers for a word of the packet or of its payload. Within the fixed IP header it is there for certain.
+// (The language sees to it that a word which is counted from the end does not reach behind it.)
 func indexed(t *filter.Test, w world, payload bool, size uint8) answer {
 	l := load{from: fromPacket, off: int32(t.Index), size: size, mask: uint32(1<<(8*uint(size)) - 1)}
 	fixed := wire.IPv4HeaderLen
@@ -214,9 +215,6 @@ func indexed(t *filter.Test, w world, payload bool, size uint8) answer {
 		l.from = fromPayload
 	case t.Index >= 0 && t.Index%int(size) == 0 && t.Index+int(size) <= fixed:
 		l.from = fromIP
-	}
-	if t.Index < 0 && -t.Index < int(size) {
-		return absent
 	}
 	return answer{kind: loaded, load: l, span: span{last: narrow(uint64(l.mask))}}
 }
