@@ -12,6 +12,9 @@ import (
 func (c *conn) Complete(b *divertdrv.Batch) error {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
+	if !c.out.closed {
+		c.out.shift.look(c)
+	}
 	packets := b.Packets()
 	for i := range packets {
 		if b.IsHeld(i) {
@@ -39,6 +42,7 @@ func (c *conn) Release(t uint64, m divertdrv.Mark, p *divertdrv.Packet) error {
 	if c.out.closed {
 		return divertdrv.ErrClosed
 	}
+	c.out.shift.look(c)
 	err := c.judge(token(t), m, p, p.Changed())
 	if failed := c.flush(); failed != nil {
 		return failed
@@ -69,6 +73,7 @@ func (c *conn) judge(t token, m divertdrv.Mark, p *divertdrv.Packet, changed boo
 	case c.turned(t, p):
 		return c.around(t, p)
 	case !changed:
+		c.passing(t, p)
 		return c.verdict(t, true)
 	default:
 		err = c.replace(t, p)
@@ -134,6 +139,7 @@ func (c *conn) replace(t token, p *divertdrv.Packet) error {
 		}
 	}
 	delete(c.out.pieces, t.id())
+	c.passing(t, p)
 	return c.out.verdict.Replace(t.id(), p.Data)
 }
 

@@ -75,6 +75,7 @@ type out struct {
 	verdict *queue.Verdicts
 	pieces  map[uint32][]uint32 // of joined packets: the ids of their other fragments
 	mtus    mtus
+	shift   shift
 	closed  bool
 	one     [1]divertdrv.Packet
 }

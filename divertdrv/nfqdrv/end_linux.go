@@ -75,6 +75,7 @@ func (c *conn) Close() error {
 		return nil
 	}
 	c.ended = true
+	c.driver.shared.leave(c)
 	var errs []error
 	if !c.recvShut.Load() {
 		errs = append(errs, c.stop())

@@ -88,6 +88,8 @@ func (c *conn) open(ns int, o *divertdrv.Options) (err error) {
 	if err := c.install(c.driver.config.FailClosed); err != nil {
 		return err
 	}
+	c.out.shift.foreign = c.driver.shared.foreign()
+	c.driver.shared.enter(c)
 	if c.copier != nil {
 		go c.copier.run(c.takeCopies)
 	} else {
@@ -142,7 +144,7 @@ func (c *conn) openQueue(o *divertdrv.Options) (err error) {
 // must be by its chains.
 func (c *conn) openTable(ns int, priority int16) (err error) {
 	rank := func() (err error) {
-		c.rank, err = c.driver.shared.registry.Next(priority)
+		c.rank, err = c.driver.shared.next(priority)
 		return err
 	}
 	if c.sendOnly {

@@ -135,6 +135,10 @@ func (c *conn) sift(b *divertdrv.Batch) {
 	a := &c.in.addr
 	c.address(a, p, t)
 	data := p.Data
+	if t&tokenCopy == 0 && c.driver.shared.echoes.heard(t, uint64(c.rank), data) {
+		c.end(t, true)
+		return
+	}
 	if c.filters.rechecks(p, &c.in.headers) {
 		var ours bool
 		if data, t, ours = c.recheck(a, p, t); !ours {

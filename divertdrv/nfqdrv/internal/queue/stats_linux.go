@@ -8,6 +8,7 @@ import (
 // Stats are what the kernel counted for the queue since it was opened, and what it said of verdicts.
 type Stats struct {
 	Waiting  uint64 // packets that wait for a verdict now
+	LastID   uint64 // of the packet that was queued last, 0 for none
 	Full     uint64 // lost, since Config.Length packets waited
 	NoMemory uint64 // lost, since the socket's memory was used up
 
@@ -21,7 +22,7 @@ func (q *Queue) Stats() (s Stats, known bool) {
 	s.LateAccepts, s.LateDrops, s.Odd = q.late[seqAccept].Load(), q.late[seqDrop].Load(), q.odd.Load()
 	f, known := q.row(q.number)
 	if known {
-		s.Waiting, s.Full, s.NoMemory = f[columnWaiting], f[columnFull], f[columnNoMemory]
+		s.Waiting, s.LastID, s.Full, s.NoMemory = f[columnWaiting], f[columnLastID], f[columnFull], f[columnNoMemory]
 	}
 	return s, known
 }
@@ -33,6 +34,7 @@ const (
 	columnWaiting  = 2
 	columnFull     = 5
 	columnNoMemory = 6
+	columnLastID   = 7
 	columns        = 9
 )
 
