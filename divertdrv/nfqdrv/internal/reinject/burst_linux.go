@@ -103,8 +103,16 @@ func (b *burst) forget() {
 	b.n = 0
 }
 
+// quick is how many messages are sent without telling the scheduler, which would look for the processor's next work meanwhile:
+// sending them takes less than that.
+const quick = 8
+
 func sendmmsg(fd int, msgs []message) (int, unix.Errno) {
-	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])), uintptr(len(msgs)),
+	call := unix.Syscall6
+	if len(msgs) <= quick {
+		call = unix.RawSyscall6
+	}
+	n, _, errno := call(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&msgs[0])), uintptr(len(msgs)),
 		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 	if errno != 0 {
 		return 0, errno

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -184,5 +183,3 @@ func (c *closers) Close() error {
 	*c = nil
 	return errors.Join(errs...)
 }
-
-var _ io.Closer = (*closers)(nil)

@@ -38,7 +38,7 @@ func group(g int) uint32 { return 1 << (g - 1) }
 // changed empties the socket; what the messages say does not matter. It does not wait.
 func (w watch) changed() bool {
 	for some := false; ; some = true {
-		_, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(w.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
+		_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(w.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
 		if errno != 0 && errno != unix.EINTR && errno != unix.ENOBUFS { // ENOBUFS: more changed than it could keep
 			return some
 		}
