@@ -1,5 +1,7 @@
 package lower
 
+import "github.com/weirnet/weir/divertdrv/addr"
+
 // Hook is what is known of all packets at a place in the kernel where a program is asked.
 type Hook struct {
 	Name string // for people
@@ -43,3 +45,14 @@ var (
 	Forward        = Hook{Name: "forward", Outbound: true}
 	Prerouting     = Hook{Name: "prerouting", SeesIfIdx: true}
 )
+
+// Hooks returns the hooks where handles of a layer see packets; none, if the layer is one of events.
+func Hooks(l addr.Layer) []Hook {
+	switch l {
+	case addr.Network:
+		return []Hook{Output, OutputLoopback, Input, Prerouting}
+	case addr.NetworkForward:
+		return []Hook{Forward}
+	}
+	return nil
+}

@@ -139,7 +139,7 @@ func (r *resolver) ifIdx(t *filter.Test) answer {
 	case r.hook.SeesIfIdx:
 		return value32(load{from: fromIfIdx}, false)
 	}
-	return answer{kind: left, why: "the packet has no interface yet at " + r.hook.Name}
+	return answer{kind: left, why: "the program does not see that interface at " + r.hook.Name}
 }
 
 // value32 answers by a load of 32 bits.
