@@ -89,7 +89,9 @@ func (r *Registry) Next(priority int16) (Rank, error) {
 }
 
 // Openings is how many handles were given a rank so far, in every process.
-func (r *Registry) Openings() uint64 { return atomic.LoadUint64((*uint64)(unsafe.Pointer(&r.opening[0]))) }
+func (r *Registry) Openings() uint64 {
+	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&r.opening[0])))
+}
 
 // Add makes packets with the key known as injected by the rank, until Remove. Keys are never used again for another injector, so
 // an entry that stays behind does no harm but taking its place. Key 0 is nobody's.

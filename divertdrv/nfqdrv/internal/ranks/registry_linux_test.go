@@ -235,7 +235,7 @@ func TestOtherProcesses(t *testing.T) {
 	r := open(t)
 	first := next(t, r, 7)
 	cmd, rank := start(t)
-	if rank != first+1 {
+	if rank <= first { // other tests may open meanwhile
 		t.Fatalf("the other process has rank %v, ours was %v", rank, first)
 	}
 	var e entry

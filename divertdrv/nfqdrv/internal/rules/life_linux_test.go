@@ -145,7 +145,7 @@ func TestSweepWithoutOwner(t *testing.T) {
 func TestForeignRulesAreUntouched(t *testing.T) {
 	b := newBench(t)
 	nettest.Need(t, nettest.Program("nft", "nftables"))
-	b.here.NS.Command("nft", `table inet weir { chain output { type filter hook output priority -32000; counter; }; }
+	b.here.NS.Command("nft", `table inet weir { chain output { type filter hook output priority -32000; accept; }; }
 		table ip filter { set s { type ipv4_addr; elements = { 192.0.2.1 }; }; chain input { type filter hook input priority 0; ip saddr @s drop; }; }
 		table inet fw { flags dormant; chain output { type filter hook output priority 5; drop; }; }`)
 	before := b.here.NS.Command("nft", "-a", "list", "ruleset")

@@ -81,6 +81,17 @@ var (
 		},
 		inScratch(func(e *exprs, _ *ebpf.Program) { e.queueTarget(To{}) }),
 	}
+	tryFib = trial{
+		Feature{
+			Name: "fib expression", Cost: "no handle sees the fragments of what comes in (flag Fragments)",
+			Remedy: "a kernel with CONFIG_NFT_FIB_INET (modprobe nft_fib_inet)",
+		},
+		func(b *batch, _ *ebpf.Program) {
+			b.newTable(scratch, 0)
+			b.newChain(scratch, Prerouting, priorityBase)
+			b.newRule(scratch, Prerouting.String(), (*exprs).local)
+		},
+	}
 	tryCounter = trial{
 		Feature{Name: "counters in rules", Cost: "rules with Count are refused", Remedy: "a kernel with CONFIG_NFT_COUNTER"},
 		inScratch(func(e *exprs, _ *ebpf.Program) { e.counter() }),
@@ -100,7 +111,7 @@ func Probe(namespace int) ([]Feature, error) {
 		defer yes.Close()
 	}
 	var found []Feature
-	for _, t := range []*trial{&tryInet, &tryOwner, &tryBPF, &tryNative, &tryTarget, &tryCounter} {
+	for _, t := range []*trial{&tryInet, &tryOwner, &tryBPF, &tryNative, &tryTarget, &tryFib, &tryCounter} {
 		f := t.Feature
 		if t == &tryBPF && yerr != nil {
 			f.Err = yerr

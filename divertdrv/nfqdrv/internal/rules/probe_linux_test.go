@@ -50,7 +50,7 @@ func TestProbeTellsTheTruth(t *testing.T) {
 	match := b.protocol(udp)
 	real := map[string]func(b *batch, p *ebpf.Program){
 		tryInet.Name: tryInet.ask, tryOwner.Name: tryOwner.ask, tryBPF.Name: tryBPF.ask,
-		tryNative.Name: tryNative.ask, tryTarget.Name: tryTarget.ask, tryCounter.Name: tryCounter.ask,
+		tryNative.Name: tryNative.ask, tryTarget.Name: tryTarget.ask, tryFib.Name: tryFib.ask, tryCounter.Name: tryCounter.ask,
 	}
 	for _, f := range found {
 		batch := newBatch(0)

@@ -90,7 +90,7 @@ func (r *Rule) check(hooks []Hook) error {
 	case r.Out.Index != 0 && (r.Hook == Prerouting || r.Hook == Input):
 		return fmt.Errorf("no interface of departure at %v", r.Hook)
 	case r.Local && r.Hook != Prerouting:
-		return fmt.Errorf("Local is known at %v by the hook itself", r.Hook)
+		return fmt.Errorf("no need for Local at %v, which says so itself", r.Hook)
 	case r.Action > Queue:
 		return fmt.Errorf("no action %d", r.Action)
 	case r.Match != nil && r.Match.Type() != ebpf.SocketFilter:

@@ -196,6 +196,9 @@ func needed(rules []Rule, native bool) string {
 	if slices.ContainsFunc(rules, func(r Rule) bool { return r.Local }) {
 		options += ", CONFIG_NFT_FIB_INET"
 	}
+	if slices.ContainsFunc(rules, func(r Rule) bool { return r.Count }) {
+		options += ", CONFIG_NFT_COUNTER"
+	}
 	if !native && slices.ContainsFunc(rules, func(r Rule) bool { return r.Action == Queue }) {
 		options += ", CONFIG_NFT_QUEUE or CONFIG_NETFILTER_XT_TARGET_NFQUEUE with CONFIG_NFT_COMPAT"
 	}
