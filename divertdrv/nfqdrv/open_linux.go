@@ -3,6 +3,7 @@ package nfqdrv
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -126,8 +127,18 @@ func (c *conn) openWays(o *divertdrv.Options) (err error) {
 	return c.openQueue(o)
 }
 
+// openQueue takes a number that no rule names: the rules of a process that was killed, and was to fail closed, must not divert to us.
 func (c *conn) openQueue(o *divertdrv.Options) (err error) {
-	c.queue, err = queue.Open(queue.Config{Length: queueLength, FailOpen: o.Overload == divertdrv.OverloadOpen})
+	claims, err := rules.Claims(-1)
+	if err != nil {
+		return err
+	}
+	claimed := func(n uint16) bool {
+		return slices.ContainsFunc(claims, func(c rules.Claim) bool { return c.First <= n && n <= c.Last })
+	}
+	c.queue, err = queue.Open(queue.Config{
+		Length: queueLength, FailOpen: o.Overload == divertdrv.OverloadOpen, Avoid: claimed,
+	})
 	switch {
 	case errors.Is(err, queue.ErrPrivilege):
 		return fmt.Errorf("%w: %w", divertdrv.ErrAccess, err)

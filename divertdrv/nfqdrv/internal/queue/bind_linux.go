@@ -28,7 +28,7 @@ const answerTime = 5 * time.Second
 
 // bind takes the first number that is free and configures the queue.
 func (q *Queue) bind(c *Config) error {
-	if err := q.bindNumber(c.First); err != nil {
+	if err := q.bindNumber(c.First, c.Avoid); err != nil {
 		return err
 	}
 	flags := uint32(flagGSO)
@@ -50,10 +50,13 @@ func (q *Queue) bind(c *Config) error {
 	return nil
 }
 
-func (q *Queue) bindNumber(first uint16) error {
+func (q *Queue) bindNumber(first uint16, avoid func(uint16) bool) error {
 	command := attr(nil, configCommand, commandBind, 0, 0, 0)
 	for i := range uint16(numbersTried) {
 		number := first + i
+		if avoid != nil && avoid(number) {
+			continue
+		}
 		err := q.configure(number, command)
 		switch {
 		case err == nil:

@@ -16,6 +16,8 @@ type Config struct {
 	Memory int    // bytes of the socket's receive buffer. 0: DefaultMemory
 	Batch  int    // messages in one Recv, 1 to 255. 0: DefaultBatch
 
+	Avoid func(number uint16) bool // numbers to pass over though they are free, since rules name them; nil: none
+
 	FailOpen bool // what does not fit goes on undecided and overtakes what waits; without it, it is lost
 }
 

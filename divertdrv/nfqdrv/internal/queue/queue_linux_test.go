@@ -96,6 +96,12 @@ func TestNumbers(t *testing.T) {
 	}
 	b.here.NS.Do(func() { other, err = Open(Config{First: 0xffff}) })
 	must(t, err, other.Close())
+	b.here.NS.Do(func() { other, err = Open(Config{First: 0xffff, Avoid: func(n uint16) bool { return n < 3 }}) })
+	must(t, err)
+	if other.Number() != 3 {
+		t.Errorf("number %d, want 3", other.Number())
+	}
+	must(t, other.Close())
 }
 
 func TestPrivilege(t *testing.T) {
