@@ -68,5 +68,7 @@ func (c *conn) Stats() divertdrv.Stats {
 	}
 	dropped := b.dropped.Load() + b.inKernel
 	s.Received, s.Dropped[reason.DropHandle] = dropped, dropped
+	s.Passed -= b.kernel.LateAccepts // below zero: it is added to what the handle counted
+	s.Dropped[reason.SendFailed] = b.kernel.LateAccepts
 	return s
 }

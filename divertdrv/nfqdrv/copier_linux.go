@@ -106,19 +106,21 @@ func (c *copier) instructions(place int) asm.Instructions {
 func (c *copier) run(give func(samples []sample, bytes []byte)) {
 	defer close(c.over)
 	var rec perf.Record
-	for {
+	for stopping := false; !stopping; {
 		c.bytes, c.samples = c.bytes[:0], c.samples[:0]
 		c.reader.SetDeadline(time.Time{})
-		err := c.reader.ReadInto(&rec)
-		if err == nil {
-			c.note(&rec)
+		if !c.stopping.Load() { // else what stop said may have been heard by drain
+			switch err := c.reader.ReadInto(&rec); {
+			case err == nil:
+				c.note(&rec)
+			case errors.Is(err, perf.ErrClosed):
+				return
+			}
 		}
+		stopping = c.stopping.Load() // before the last look
 		c.drain(&rec)
 		slices.SortStableFunc(c.samples, func(a, b sample) int { return cmp.Compare(a.time, b.time) })
 		give(c.samples, c.bytes)
-		if err != nil && c.stopping.Load() || errors.Is(err, perf.ErrClosed) {
-			return
-		}
 	}
 }
 

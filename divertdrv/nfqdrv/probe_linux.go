@@ -145,15 +145,16 @@ func probeRules(ns int) (found []Feature) {
 			Remedy: "root or CAP_NET_ADMIN, and a kernel with CONFIG_NF_TABLES",
 		}}
 	}
-	ways := 0 // into a queue: either will do
+	ways := 0 // into a queue: either will do, and then the other's lack is not worth a word
 	for _, f := range features {
-		found = append(found, Feature{Name: f.Name, Need: f.Need, Err: f.Err, Cost: f.Cost, Remedy: f.Remedy})
 		if way(f.Name) && f.Err == nil {
 			ways++
 		}
 	}
-	for i := range found {
-		found[i].Need = found[i].Need || ways == 0 && way(found[i].Name)
+	for _, f := range features {
+		if lacks := way(f.Name) && f.Err != nil; !lacks || ways == 0 {
+			found = append(found, Feature{Name: f.Name, Need: f.Need || lacks, Err: f.Err, Cost: f.Cost, Remedy: f.Remedy})
+		}
 	}
 	return found
 }
