@@ -40,8 +40,13 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Errno }
 
-// ErrClosed: the connection was closed.
-var ErrClosed = errors.New("netlink: closed")
+var (
+	// ErrClosed: the connection was closed.
+	ErrClosed = errors.New("netlink: closed")
+
+	// ErrInterrupted: what was listed changed meanwhile, so the list may lack something (NLM_F_DUMP_INTR). Ask again.
+	ErrInterrupted = errors.New("netlink: what was listed changed meanwhile")
+)
 
 // Conn is a netlink socket. Its methods may be called from any goroutine; requests wait for each other.
 type Conn struct {
@@ -160,7 +165,8 @@ func (c *Conn) Do(ms ...Message) error {
 	return nil
 }
 
-// Query sends one message and calls f for each message of the answer, whose body is valid during f. It stops at f's error.
+// Query sends one message and calls f for each message of the answer, whose body is valid during f. It stops at f's error. A list
+// (unix.NLM_F_DUMP) that changed meanwhile is told to f all the same; then the error is ErrInterrupted.
 func (c *Conn) Query(m Message, f func(Message) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -172,28 +178,46 @@ func (c *Conn) Query(m Message, f func(Message) error) error {
 	if err != nil {
 		return err
 	}
-	var failed error
-	for end := false; !end; {
-		_, err := c.receive(false, func(seq uint32, m Message) error {
-			switch {
-			case seq != first || end:
-			case m.Type == unix.NLMSG_ERROR:
-				end = true
-				if e := refusal(m, 0); e != nil {
-					failed = e
-				}
-			case m.Type == unix.NLMSG_DONE:
-				end = true
-			case failed == nil:
-				failed = f(m)
-			}
-			return nil
-		})
-		if err != nil {
+	a := answer{seq: first, each: f}
+	for !a.ended {
+		if _, err := c.receive(false, a.take); err != nil {
 			return err
 		}
 	}
-	return failed
+	if a.err == nil && a.torn {
+		return ErrInterrupted
+	}
+	return a.err
+}
+
+// answer is what came of a query so far.
+type answer struct {
+	seq   uint32
+	each  func(Message) error
+	err   error // a refusal, or of each
+	torn  bool  // the list changed meanwhile
+	ended bool
+}
+
+func (a *answer) take(seq uint32, m Message) error {
+	if seq != a.seq || a.ended {
+		return nil
+	}
+	a.torn = a.torn || m.Flags&unix.NLM_F_DUMP_INTR != 0 && m.Type != unix.NLMSG_ERROR // where the bit has another meaning
+	switch m.Type {
+	case unix.NLMSG_ERROR:
+		a.ended = true
+		if e := refusal(m, 0); e != nil {
+			a.err = e
+		}
+	case unix.NLMSG_DONE:
+		a.ended = true
+	default:
+		if a.err == nil {
+			a.err = a.each(m)
+		}
+	}
+	return nil
 }
 
 // send numbers the messages and writes them as one datagram. c.mu is held.

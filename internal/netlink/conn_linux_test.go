@@ -114,6 +114,26 @@ func refusalOf(errno int32, text string) []byte {
 	return a
 }
 
+// The kernel says in the flags of a list's messages that it changed between two of them.
+func TestInterrupted(t *testing.T) {
+	for _, c := range []struct {
+		flags, typ uint16
+		torn       bool
+	}{
+		{unix.NLM_F_MULTI, unix.RTM_NEWLINK, false},
+		{unix.NLM_F_MULTI | unix.NLM_F_DUMP_INTR, unix.RTM_NEWLINK, true},
+		{unix.NLM_F_MULTI | unix.NLM_F_DUMP_INTR, unix.NLMSG_DONE, true},
+		{unix.NLM_F_CAPPED | unix.NLM_F_DUMP_INTR, unix.NLMSG_ERROR, false},
+	} {
+		a := answer{seq: 1, each: func(Message) error { return nil }}
+		_ = a.take(2, Message{Flags: unix.NLM_F_DUMP_INTR}) // of another request
+		_ = a.take(1, Message{Flags: c.flags, Type: c.typ, Body: make([]byte, 4)})
+		if a.torn != c.torn || a.err != nil {
+			t.Errorf("%+v: %v, %v", c, a.torn, a.err)
+		}
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	c := dial(t, unix.NETLINK_ROUTE)
 	var wg sync.WaitGroup

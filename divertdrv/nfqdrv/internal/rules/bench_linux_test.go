@@ -94,6 +94,21 @@ func (b *bench) protocol(number int32) *ebpf.Program {
 	return p
 }
 
+// length is a program that matches packets of either family that are at least so long, which no chatter of the kernel is.
+func (b *bench) length(bytes int32) *ebpf.Program {
+	b.Helper()
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SocketFilter, License: "Apache-2.0", Instructions: asm.Instructions{
+		asm.Mov.Imm(asm.R0, 0),
+		asm.LoadMem(asm.R1, asm.R1, 0, asm.Word),
+		asm.JLT.Imm(asm.R1, bytes, "no"),
+		asm.Mov.Imm(asm.R0, 1),
+		asm.Return().WithSymbol("no"),
+	}})
+	b.must(err)
+	b.Cleanup(func() { p.Close() })
+	return p
+}
+
 // ruleset is everything that nf_tables tells of the namespace, but the counters of packets.
 func (b *bench) ruleset(ns *nettest.Namespace) (all []string) {
 	b.Helper()

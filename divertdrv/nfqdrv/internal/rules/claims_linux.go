@@ -29,10 +29,8 @@ func Claims(namespace int) (all []Claim, err error) {
 		return nil, failed("open a netfilter socket", err, "CONFIG_NETFILTER_NETLINK")
 	}
 	defer c.Close()
-	m := netlink.Message{
-		Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: unix.NLM_F_DUMP, Body: nfgen(unix.NFPROTO_UNSPEC, 0),
-	}
-	err = c.Query(m, func(m netlink.Message) error { return readClaims(m, &all) })
+	m := netlink.Message{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Body: nfgen(unix.NFPROTO_UNSPEC, 0)}
+	err = dump(c, m, func() { all = nil }, func(m netlink.Message) error { return readClaims(m, &all) })
 	return all, failed("list rules", err, "CONFIG_NF_TABLES")
 }
 

@@ -33,11 +33,12 @@ func (t *Table) Counters() ([]Counter, error) {
 	}
 	var told []Counter
 	for _, h := range t.cfg.Hooks {
-		m := nft(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, func(a *netlink.Attrs) {
+		before := len(told)
+		m := nft(unix.NFT_MSG_GETRULE, 0, func(a *netlink.Attrs) {
 			a.String(unix.NFTA_RULE_TABLE, t.name)
 			a.String(unix.NFTA_RULE_CHAIN, h.String())
 		})
-		err := t.conn.Query(m, func(m netlink.Message) error {
+		err := dump(t.conn, m, func() { told = told[:before] }, func(m netlink.Message) error {
 			return each(m, func(typ uint16, v []byte) error {
 				if typ != unix.NFTA_RULE_EXPRESSIONS {
 					return nil

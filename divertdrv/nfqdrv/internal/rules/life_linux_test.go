@@ -158,6 +158,13 @@ func TestForeignRulesAreUntouched(t *testing.T) {
 	if after := b.here.NS.Command("nft", "-a", "list", "ruleset"); after != before {
 		t.Fatalf("before:\n%s\nafter:\n%s", before, after)
 	}
+	// And the other way round: the administrator's broom leaves what has another owner.
+	table := b.open(0, Output)
+	b.must(table.Set([]Rule{{Hook: Output, Match: b.protocol(udp), Action: Drop}}))
+	b.here.NS.Command("nft", "flush", "ruleset")
+	if got := b.tables(); !slices.Equal(got, []string{table.Name()}) || b.send(b.there.V4, 2) != 0 {
+		t.Fatalf("after nft flush ruleset there are %v", got)
+	}
 }
 
 func descriptors(t *testing.T) int {

@@ -129,7 +129,7 @@ func sweep(c *netlink.Conn, kind string) (n int, err error) {
 
 // list names the tables of family inet.
 func list(c *netlink.Conn) (names []string, err error) {
-	err = c.Query(nft(unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, func(*netlink.Attrs) {}), func(m netlink.Message) error {
+	err = dump(c, nft(unix.NFT_MSG_GETTABLE, 0, func(*netlink.Attrs) {}), func() { names = nil }, func(m netlink.Message) error {
 		return each(m, func(typ uint16, v []byte) error {
 			if typ == unix.NFTA_TABLE_NAME {
 				names = append(names, netlink.Text(v))

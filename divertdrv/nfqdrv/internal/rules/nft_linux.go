@@ -99,6 +99,20 @@ func (b *batch) newRule(table, chain string, build func(e *exprs)) {
 	})
 }
 
+const dumpTries = 100 // each that fails means that somebody else changed something
+
+// dump asks for a list until it was told one that did not change meanwhile. begin forgets what was told before.
+func dump(c *netlink.Conn, m netlink.Message, begin func(), f func(m netlink.Message) error) (err error) {
+	m.Flags |= unix.NLM_F_DUMP
+	for range dumpTries {
+		begin()
+		if err = c.Query(m, f); !errors.Is(err, netlink.ErrInterrupted) {
+			return err
+		}
+	}
+	return err
+}
+
 // generation is the number of transactions that the namespace has seen, as the kernel counts: never 0.
 func generation(c *netlink.Conn) (gen uint32, err error) {
 	err = c.Query(nft(unix.NFT_MSG_GETGEN, 0, func(*netlink.Attrs) {}), func(m netlink.Message) error {

@@ -153,25 +153,10 @@ func newest(c *netlink.Conn, name string, priority int32) (bool, error) {
 		return false, err
 	}
 	last := uint64(0)
-	m := nft(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, func(*netlink.Attrs) {})
-	err = c.Query(m, func(m netlink.Message) error {
-		table, at, base := "", int32(0), false
-		err := each(m, func(typ uint16, v []byte) error {
-			switch typ {
-			case unix.NFTA_CHAIN_TABLE:
-				table = netlink.Text(v)
-			case unix.NFTA_CHAIN_HOOK:
-				base = true
-				return netlink.Each(v, func(typ uint16, v []byte) error {
-					if typ == unix.NFTA_HOOK_PRIORITY && len(v) == 4 {
-						at = int32(binary.BigEndian.Uint32(v))
-					}
-					return nil
-				})
-			}
-			return nil
-		})
-		if base && at == priority && strings.HasPrefix(table, prefix) {
+	m := nft(unix.NFT_MSG_GETCHAIN, 0, func(*netlink.Attrs) {})
+	err = dump(c, m, func() { last = 0 }, func(m netlink.Message) error {
+		table, at, err := readChain(m)
+		if err == nil && at != nil && *at == priority && strings.HasPrefix(table, prefix) {
 			last = max(last, made[table])
 		}
 		return err
@@ -179,10 +164,31 @@ func newest(c *netlink.Conn, name string, priority int32) (bool, error) {
 	return err == nil && last != 0 && made[name] == last, failed("list chains", err, "CONFIG_NF_TABLES")
 }
 
+// readChain tells a chain's table, and its hook priority if it is a base chain.
+func readChain(m netlink.Message) (table string, priority *int32, err error) {
+	err = each(m, func(typ uint16, v []byte) error {
+		switch typ {
+		case unix.NFTA_CHAIN_TABLE:
+			table = netlink.Text(v)
+		case unix.NFTA_CHAIN_HOOK:
+			return netlink.Each(v, func(typ uint16, v []byte) error {
+				if typ == unix.NFTA_HOOK_PRIORITY && len(v) == 4 {
+					p := int32(binary.BigEndian.Uint32(v))
+					priority = &p
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	return table, priority, err
+}
+
 // handles maps the tables of family inet to the numbers in whose order they were made; 0: the kernel does not tell (before 4.17).
 func handles(c *netlink.Conn) (map[string]uint64, error) {
 	made := make(map[string]uint64)
-	err := c.Query(nft(unix.NFT_MSG_GETTABLE, unix.NLM_F_DUMP, func(*netlink.Attrs) {}), func(m netlink.Message) error {
+	m := nft(unix.NFT_MSG_GETTABLE, 0, func(*netlink.Attrs) {})
+	err := dump(c, m, func() { clear(made) }, func(m netlink.Message) error {
 		name, handle := "", uint64(0)
 		err := each(m, func(typ uint16, v []byte) error {
 			switch {

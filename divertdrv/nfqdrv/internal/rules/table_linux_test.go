@@ -2,8 +2,11 @@ package rules
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"testing"
+
+	"github.com/weirnet/weir/internal/nettest"
 )
 
 const udp, icmp = 17, 1
@@ -105,11 +108,11 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Of two handles the higher is asked first; of equals the newest. Whoever drops is the last to have seen the packet.
+// Of two handles the higher is asked first; of equals the newest, in both families. Whoever drops is the last to have seen the packet.
 func TestOrder(t *testing.T) {
 	b := newBench(t)
 	old, low, young, high := b.open(5, Output), b.open(4, Output), b.open(5, Output), b.open(6, Output)
-	order, match := []*Table{high, young, old, low}, b.protocol(udp)
+	order, match := []*Table{high, young, old, low}, b.length(200)
 	for last := range order {
 		for i, table := range order {
 			action := Pass
@@ -118,12 +121,14 @@ func TestOrder(t *testing.T) {
 			}
 			b.must(table.Set([]Rule{{Hook: Output, Match: match, Action: action, Count: true}}))
 		}
-		b.emit(b.there.V4, 2)
+		for _, to := range []netip.Addr{b.there.V4, b.there.V6} {
+			nettest.SendUDP(b, b.here.NS, netip.AddrPortFrom(to, 9), nettest.Stream{Count: 2, Size: 200})
+		}
 		var saw []uint64
 		for _, table := range order {
 			saw = append(saw, b.counters(table)[0].Packets)
 		}
-		want := append(slices.Repeat([]uint64{2}, last+1), make([]uint64, len(order)-last-1)...)
+		want := append(slices.Repeat([]uint64{4}, last+1), make([]uint64, len(order)-last-1)...)
 		if !slices.Equal(saw, want) {
 			t.Errorf("when the %d. in order drops, they saw %v packets, want %v", last+1, saw, want)
 		}
