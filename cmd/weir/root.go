@@ -38,7 +38,7 @@ permit it, block it, or give it to a callout that counts, rewrites or answers it
 	)
 	root.SetHelpCommandGroupID(groupProgram)
 	root.SetCompletionCommandGroupID(groupProgram)
-	root.AddCommand(newRun(), newCheck(), newFilter(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newFilter(), newDoctor(), newVersion())
 	return root
 }
 
