@@ -12,6 +12,7 @@ type node struct {
 	load   load
 	pieces []piece
 	none   edge
+	asks   bool // some way from here ends in ask
 }
 
 // graph is the tests of a program, specialised for the worlds of a hook. Equal nodes are one. Edges lead to smaller numbers.
@@ -29,7 +30,8 @@ const maxNodes = 1700
 const maxStates = 1 << 14
 
 // builder specialises tests. In each world it walks them from the first on. A test that is left to user space takes both edges,
-// so a state of the walk is a set of tests, of which one must come to accept: the first is asked, the others wait.
+// so a state of the walk is a set of tests, of which one must come to accept: the first is asked, the others wait. Behind such
+// a test a way that ends in accept is one that user space must be asked about.
 type builder struct {
 	resolver
 	tests []filter.Test
@@ -38,15 +40,15 @@ type builder struct {
 	byKey map[string]edge
 	memo  map[state]edge
 	left  map[int]string // tests that are left to user space, with the reason
-	world int
 
 	maxNodes int
 }
 
-// state is a set of tests in a world.
+// state is a set of tests in a world, and whether it depends on a test that was left.
 type state struct {
-	world int
-	set   set
+	world  int
+	set    set
+	unsure bool
 }
 
 func build(tests []filter.Test, hook *Hook, compat22 bool, maxNodes int) *builder {
@@ -56,48 +58,49 @@ func build(tests []filter.Test, hook *Hook, compat22 bool, maxNodes int) *builde
 		maxNodes: maxNodes,
 	}
 	for w := range worlds {
-		if b.world = w; worlds[w].pending && !hook.Reassemble {
+		if worlds[w].pending && !hook.Reassemble {
 			b.graph.entry[w] = b.graph.entry[v6None] // nobody comes there
 			continue
 		}
-		b.graph.entry[w] = b.from(set{}, 0)
+		b.graph.entry[w] = b.from(state{world: w}, 0)
 	}
 	b.graph.merge()
 	return b
 }
 
-// from returns the edge to a state: what waits, and the test where the way goes on.
-func (b *builder) from(waiting set, next int) edge {
-	switch next {
-	case filter.Accept:
+// from returns the edge to a state: what waits in s, and the test where the way goes on.
+func (b *builder) from(s state, next int) edge {
+	switch {
+	case next == filter.Accept && s.unsure:
+		return ask
+	case next == filter.Accept:
 		return accept
-	case filter.Reject:
-	default:
-		waiting.add(next)
+	case next != filter.Reject:
+		s.set.add(next)
 	}
-	b.ahead.prune(&waiting)
-	first, ok := waiting.first()
+	b.ahead.prune(&s.set)
+	first, ok := s.set.first()
 	if !ok {
 		return reject
 	}
-	s := state{b.world, waiting}
 	if e, ok := b.memo[s]; ok {
 		return e
 	}
 	if len(b.memo) >= maxStates || len(b.graph.nodes) >= b.maxNodes {
-		b.leave(first, "the program would be too large")
-		return accept
+		b.leave(first, "the program would be too large", s.world)
+		return ask
 	}
-	waiting.remove(first)
-	e := b.ask(first, waiting)
+	waiting := s
+	waiting.set.remove(first)
+	e := b.test(first, waiting)
 	b.memo[s] = e
 	return e
 }
 
-// ask returns the edge to a test, while others wait.
-func (b *builder) ask(i int, waiting set) edge {
+// test returns the edge to a test, while others wait.
+func (b *builder) test(i int, waiting state) edge {
 	t := &b.tests[i]
-	a := b.resolve(t, worlds[b.world])
+	a := b.resolve(t, worlds[waiting.world])
 	switch {
 	case a.kind == known && a.yes:
 		return b.from(waiting, t.True)
@@ -132,28 +135,32 @@ func (b *builder) ask(i int, waiting set) edge {
 }
 
 // both takes both edges of a test that is left to user space.
-func (b *builder) both(i int, why string, waiting set) edge {
+func (b *builder) both(i int, why string, waiting state) edge {
 	t := &b.tests[i]
-	if t.False == filter.Accept || t.True == filter.Accept {
-		b.leave(i, why)
-		return accept
+	if !waiting.unsure { // and so nothing waits
+		if e := b.from(waiting, t.True); e == b.from(waiting, t.False) && !b.graph.asks(e) {
+			return e
+		}
 	}
-	both := waiting
-	if t.False != filter.Reject {
-		both.add(t.False)
-	}
-	e := b.from(both, t.True)
-	switch {
-	case e == b.from(waiting, filter.Reject): // nothing depends on it
-	case waiting == set{} && b.from(waiting, t.True) == b.from(waiting, t.False):
+	waiting.unsure = true
+	var e edge
+	switch other := waiting; {
+	case t.True == filter.Accept, t.False == filter.Accept:
+		e = ask
+	case t.False == filter.Reject:
+		e = b.from(other, t.True)
 	default:
-		b.leave(i, why)
+		other.set.add(t.False)
+		e = b.from(other, t.True)
+	}
+	if e != b.from(waiting, filter.Reject) {
+		b.leave(i, why, waiting.world)
 	}
 	return e
 }
 
-func (b *builder) leave(i int, why string) {
-	if b.world != v6Pending { // what is reassembled is asked again anyway
+func (b *builder) leave(i int, why string, world int) {
+	if !worlds[world].pending { // what is reassembled is asked again anyway
 		b.left[i] = why
 	}
 }
@@ -167,11 +174,18 @@ func (b *builder) node(n node) edge {
 	if e, ok := b.byKey[key]; ok {
 		return e
 	}
+	n.asks = b.graph.asks(n.none)
+	for _, p := range n.pieces {
+		n.asks = n.asks || b.graph.asks(p.to)
+	}
 	e := edge(len(b.graph.nodes))
 	b.graph.nodes = append(b.graph.nodes, n)
 	b.byKey[key] = e
 	return e
 }
+
+// asks says whether some way from an edge ends in ask.
+func (g *graph) asks(e edge) bool { return e == ask || e >= 0 && g.nodes[e].asks }
 
 func (n *node) key() string {
 	l := &n.load

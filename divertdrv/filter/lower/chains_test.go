@@ -14,22 +14,25 @@ import (
 // each bound.
 func TestChains(t *testing.T) {
 	tr := newTrial(11, inMachine)
-	for field, constant := range map[string]func(v int) string{
-		"ip.TTL":         func(v int) string { return fmt.Sprint(v) },
-		"tcp.DstPort":    func(v int) string { return fmt.Sprint(v + 440) },
-		"remotePort":     func(v int) string { return fmt.Sprint(v + 440) },
-		"ip.DstAddr":     func(v int) string { return fmt.Sprintf("10.0.0.%d", v) },
-		"ipv6.DstAddr":   func(v int) string { return []string{"2001:db8::fff", "2001:db8::1:"}[v/8] + fmt.Sprintf("%x", v) },
-		"remoteAddr":     func(v int) string { return []string{"10.0.0.", "10.0.1."}[v/8] + fmt.Sprint(v) },
-		"tcp.Payload[2]": func(v int) string { return fmt.Sprint(v) },
-		"packet16[-1]":   func(v int) string { return fmt.Sprint(v) },
-		"length":         func(v int) string { return fmt.Sprint(v + 40) },
+	for _, c := range []struct {
+		field    string
+		constant func(v int) string
+	}{
+		{"ip.TTL", func(v int) string { return fmt.Sprint(v) }},
+		{"tcp.DstPort", func(v int) string { return fmt.Sprint(v + 440) }},
+		{"remotePort", func(v int) string { return fmt.Sprint(v + 440) }},
+		{"ip.DstAddr", func(v int) string { return fmt.Sprintf("10.0.0.%d", v) }},
+		{"ipv6.DstAddr", func(v int) string { return []string{"2001:db8::fff", "2001:db8::1:"}[v/8] + fmt.Sprintf("%x", v) }},
+		{"remoteAddr", func(v int) string { return []string{"10.0.0.", "10.0.1."}[v/8] + fmt.Sprint(v) }},
+		{"tcp.Payload[2]", func(v int) string { return fmt.Sprint(v) }},
+		{"packet16[-1]", func(v int) string { return fmt.Sprint(v) }},
+		{"length", func(v int) string { return fmt.Sprint(v + 40) }},
 	} {
 		for range 200 {
 			var terms []string
 			for range 2 + tr.IntN(7) {
 				op := []string{"==", "!=", "<", "<=", ">", ">="}[tr.IntN(6)]
-				terms = append(terms, field+op+constant(tr.IntN(16)), []string{"or", "and"}[tr.IntN(2)])
+				terms = append(terms, c.field+op+c.constant(tr.IntN(16)), []string{"or", "and"}[tr.IntN(2)])
 			}
 			terms = append(terms, []string{"udp", "ipv6", "tcp", "false", "icmp"}[tr.IntN(5)])
 			p := mustParse(t, strings.Join(terms, " "), addr.Network)

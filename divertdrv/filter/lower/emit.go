@@ -7,10 +7,11 @@ import (
 	"github.com/cilium/ebpf/asm"
 )
 
-// Labels of the two ends of a filter.
+// Labels of the ends of a filter.
 const (
 	labelMatch   = "match"
 	labelNoMatch = "nomatch"
+	labelAsk     = "ask"
 )
 
 func (e edge) label() string {
@@ -19,6 +20,8 @@ func (e edge) label() string {
 		return labelMatch
 	case reject:
 		return labelNoMatch
+	case ask:
+		return labelAsk
 	}
 	return "n" + strconv.Itoa(int(e))
 }

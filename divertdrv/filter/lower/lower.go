@@ -15,7 +15,7 @@ import (
 type Result struct {
 	Hook Hook `json:"-"`
 
-	// Always and Never say that the program answers the same for all IP packets here. (What is no IP packet, by the lengths in
+	// Always and Never say that the program matches all IP packets here (if only user space can tell some), or none. (What is no IP packet, by the lengths in
 	// its header, never matches.) A hook where a filter never matches needs no program.
 	Always bool `json:"always,omitempty"`
 	Never  bool `json:"never,omitempty"`
@@ -52,15 +52,15 @@ func within(p *filter.Program, hook Hook, maxNodes int) (*Result, error) {
 		}
 	}
 	r.Exact = len(r.Left) == 0
-	r.Always = !slices.ContainsFunc(b.graph.entry[:], func(e edge) bool { return e != accept })
+	r.Always = !slices.ContainsFunc(b.graph.entry[:], func(e edge) bool { return e != accept && e != ask })
 	r.Never = !slices.ContainsFunc(b.graph.entry[:], func(e edge) bool { return e != reject })
 	r.body = emit(&b.graph, &r.Hook)
 	return r, nil
 }
 
 // Recheck says whether user space must ask Program.Match about a packet that the program matched: tests are left to it, or the
-// packet has more IPv6 extension headers than a program steps over, or it is a fragment that is to be reassembled. h is what
-// wire.Parse made of the packet.
+// packet has more IPv6 extension headers than a program steps over, or it is a fragment that is to be reassembled. Of what ends
+// in Code.Match, where there is a Code.Ask, nobody must be asked. h is what wire.Parse made of the packet.
 func (r *Result) Recheck(h *wire.Headers) bool {
 	const most = wire.IPv6HeaderLen + MaxExtensions*extensionUnit // of as many headers is at least
 	return !r.Exact || h.Version == 6 && (h.TransportOff > most || h.Fragment && r.Hook.Reassemble)

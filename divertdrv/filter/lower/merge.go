@@ -100,7 +100,7 @@ func (g *graph) predecessors() []int {
 
 // targets calls f for each node that n leads to, once.
 func (n *node) targets(f func(to edge) bool) {
-	seen := map[edge]bool{accept: true, reject: true}
+	seen := map[edge]bool{accept: true, reject: true, ask: true}
 	call := func(to edge) bool {
 		if seen[to] {
 			return true

@@ -7,7 +7,7 @@ import (
 )
 
 // MaxExtensions is how many IPv6 extension headers a program steps over. RFC 8200 4.1 asks for at most eight; a packet with more
-// than MaxExtensions matches where it could, and Result.Recheck says that Match must be asked.
+// than MaxExtensions is one that user space must be asked about, where it could match.
 const MaxExtensions = 16
 
 // parse writes the instructions that find the headers as wire.Parse does, and go on at the world's entry:

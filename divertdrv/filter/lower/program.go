@@ -5,8 +5,8 @@ import "github.com/cilium/ebpf/asm"
 // Code is what a program does besides filtering. Of all of it:
 //
 //   - R6 holds the context (struct __sk_buff) and must keep it;
-//   - the filter uses the StackSize upper bytes of the stack; only what Before keeps below them is there for Match and NoMatch,
-//     which may use the whole stack, and find nothing else in the other registers than the context in R1;
+//   - the filter uses the StackSize upper bytes of the stack; what Before keeps below them is there for Match, Ask and NoMatch,
+//     which may use the whole stack and find the context in R1 too, and nothing in the other registers;
 //   - labels may be of any name that starts with a capital letter.
 type Code struct {
 	// Before is what comes first. It may end the program by itself, or jump to LabelMatch or LabelNoMatch; it goes on to the
@@ -15,6 +15,10 @@ type Code struct {
 	// Match and NoMatch end the program: its return value is what xt_bpf matches by, 0 being no match. Where they are nil,
 	// the program returns 1 and 0.
 	Match, NoMatch asm.Instructions
+	// Ask ends the program for a packet of which only user space can say whether it matches: its answer depends on a test that
+	// is left, it is a fragment that is to be reassembled, or it has too many extension headers. Where Ask is nil, such a packet
+	// ends in Match. So the kernel can drop by one program what matches for certain, and queue by another what Ask is about.
+	Ask asm.Instructions
 }
 
 // Labels to which Code.Before may jump.
@@ -28,8 +32,14 @@ const (
 func (r *Result) Program(c Code) asm.Instructions {
 	ins := asm.Instructions{asm.Mov.Reg(ctx, asm.R1)}
 	ins = append(ins, c.Before...)
-	ins = append(ins, r.body...)
+	for _, in := range r.body {
+		if c.Ask == nil && in.Reference() == labelAsk {
+			in = in.WithReference(labelMatch)
+		}
+		ins = append(ins, in)
+	}
 	ins = append(ins, ending(labelMatch, c.Match, 1)...)
+	ins = append(ins, ending(labelAsk, c.Ask, 1)...)
 	ins = append(ins, ending(labelNoMatch, c.NoMatch, 0)...)
 	return reachable(ins)
 }

@@ -16,30 +16,33 @@ type reference struct {
 	tests []filter.Test
 	steps []filter.Step
 	part  bool // a fragment that is to be reassembled
-	known map[int]bool
+	known map[int]ends
 }
 
-func (r *reference) accepts(at int) bool {
+// ends says how the ways from a test end.
+type ends struct{ some, all bool } // in accept
+
+func (r *reference) from(at int) (e ends) {
 	switch at {
 	case filter.Accept:
-		return true
+		return ends{true, true}
 	case filter.Reject:
-		return false
+		return ends{}
 	}
-	if yes, ok := r.known[at]; ok {
-		return yes
+	if e, ok := r.known[at]; ok {
+		return e
 	}
-	t, yes := &r.tests[at], false
-	switch {
+	switch t := &r.tests[at]; {
 	case !r.decides(t.Field):
-		yes = r.accepts(t.True) || r.accepts(t.False)
+		yes, no := r.from(t.True), r.from(t.False)
+		e = ends{yes.some || no.some, yes.all && no.all}
 	case r.steps[at].Outcome == filter.OutcomeTrue:
-		yes = r.accepts(t.True)
+		e = r.from(t.True)
 	default:
-		yes = r.accepts(t.False)
+		e = r.from(t.False)
 	}
-	r.known[at] = yes
-	return yes
+	r.known[at] = e
+	return e
 }
 
 // decides says whether the kernel can decide a test of the field.
@@ -57,15 +60,14 @@ func (r *reference) decides(field string) bool {
 	return !r.part || strings.HasSuffix(field, "Addr") || strings.HasPrefix(field, "ip.") || strings.HasPrefix(field, "icmp.")
 }
 
-// answer is what the program of the kernel must answer for a packet.
-func answer(hook *lower.Hook, p *filter.Program, a *addr.Address, pkt []byte) (matches bool, steps []filter.Step) {
-	var h wire.Headers
-	if !wire.Parse(pkt, &h) {
-		return false, nil
+// answer is how the program of the kernel must end for a packet.
+func answer(hook *lower.Hook, p *filter.Program, a *addr.Address, pkt []byte, h *wire.Headers) (ends, []filter.Step) {
+	if h.Version == 0 {
+		return ends{}, nil
 	}
 	r := reference{
-		hook: hook, tests: p.Compiled(), steps: p.Explain(a, pkt, &h).Tests, known: map[int]bool{},
+		hook: hook, tests: p.Compiled(), steps: p.Explain(a, pkt, h).Tests, known: map[int]ends{},
 		part: hook.Reassemble && h.Version == 6 && h.Fragment,
 	}
-	return r.accepts(0), r.steps
+	return r.from(0), r.steps
 }

@@ -40,6 +40,7 @@ type edge int
 const (
 	accept edge = -1
 	reject edge = -2
+	ask    edge = -3 // accept or reject: user space must say
 )
 
 // piece is a stretch of values, from behind the piece before it up to upper, and the edge that they take. The last piece of a

@@ -42,11 +42,11 @@ func (e *emitter) walk() {
 
 const extensionUnit = 8 // bytes; a header has at least as many
 
-// extension steps over one header. What is behind MaxExtensions is not known, and matches.
+// extension steps over one header. What is behind MaxExtensions is not known.
 func (e *emitter) extension() {
 	ah, fragment, step := e.fresh(), e.fresh(), e.fresh()
 	e.add(
-		asm.JGE.Imm(steps, MaxExtensions, labelMatch), asm.Add.Imm(steps, 1),
+		asm.JGE.Imm(steps, MaxExtensions, labelAsk), asm.Add.Imm(steps, 1),
 		asm.Mov.Reg(asm.R1, transport), asm.Add.Imm(asm.R1, extensionUnit), loadSlot(asm.R2, lengthSlot),
 		asm.JGT.Reg(asm.R1, asm.R2, labelKnown), asm.Mov.Reg(asm.R2, transport),
 	)
