@@ -32,8 +32,8 @@ func probe() []Feature {
 			Cost: "no filter runs in the kernel, so nothing can be diverted", Remedy: "root or CAP_BPF, and a kernel with CONFIG_BPF_SYSCALL",
 		},
 		{
-			Name: "shared table of ranks", Need: true, Err: tryRanks(),
-			Cost: "handles would not know what others injected, so none opens", Remedy: "root, or CAP_BPF and CAP_SYS_ADMIN",
+			Name: "table of ranks", Need: true, Err: tryRanks(),
+			Cost: "handles would not know what others injected, so none opens", Remedy: "root or CAP_BPF",
 		},
 		{
 			Name: "copies by perf buffer", Err: tryCopies(),

@@ -21,7 +21,10 @@ var wanted = []privilege{
 	{"CAP_NET_RAW", unix.CAP_NET_RAW, false, Fail, "no injection: only handles with the flag RecvOnly open"},
 	{"CAP_BPF", unix.CAP_BPF, true, Fail, "no filter in the kernel, so nothing can be diverted"},
 	{"CAP_PERFMON", unix.CAP_PERFMON, true, Warn, "handles with the flag Sniff may not open"},
-	{"CAP_SYS_ADMIN", unix.CAP_SYS_ADMIN, false, Fail, "handles do not find those of other processes, so none opens"},
+	{
+		"CAP_SYS_ADMIN", unix.CAP_SYS_ADMIN, false, Warn, "no handle opens while another process has one in this network namespace, other " +
+			"namespaces cannot be entered, and after a kill our device for inbound injection stays until the next start",
+	},
 }
 
 // privileges looks at the effective capabilities of this process.
