@@ -24,6 +24,10 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", divertdrv.ErrInvalid, err)
 	}
+	if o.Flags&addr.Sniff != 0 && filters.asks("ifIdx", "subIfIdx") {
+		return nil, fmt.Errorf("%w: a filter with ifIdx and the flag %v: copies of outbound packets do not tell the interface",
+			divertdrv.ErrUnsupported, addr.Sniff)
+	}
 	if err := d.shared.take(); err != nil {
 		return nil, err
 	}
@@ -159,11 +163,26 @@ func (c *conn) openTable(ns int, priority int16) (err error) {
 		return err
 	}
 	if c.sendOnly {
-		return rank()
+		err = rank()
+	} else {
+		c.table, err = rules.Open(rules.Config{
+			Namespace: ns, Priority: priority, Hooks: c.filters.hooks(), Ordered: rank, FailClosed: c.driver.config.FailClosed,
+		})
 	}
-	c.table, err = rules.Open(rules.Config{
-		Namespace: ns, Priority: priority, Hooks: c.filters.hooks(), Ordered: rank, FailClosed: c.driver.config.FailClosed,
-	})
+	if err != nil || !c.driver.shared.registry.Alone() {
+		return err
+	}
+	return refuseOthers(ns)
+}
+
+// refuseOthers is for a process that cannot know what others inject. It looks when its own table is there, so that of two such
+// processes at least one sees the other.
+func refuseOthers(ns int) error {
+	others, err := rules.Others(ns)
+	if err == nil && len(others) > 0 {
+		err = fmt.Errorf("%w: another process has handles in this network namespace (table %s), and only with CAP_SYS_ADMIN "+
+			"can one know the packets of the other", divertdrv.ErrAccess, others[0])
+	}
 	return err
 }
 

@@ -32,9 +32,12 @@ func New() (fd int, err error) {
 
 // Do runs f on a thread inside the namespace and returns what f returns. Sockets and programs that f opens belong to that
 // namespace for good, goroutines that f starts do not. f runs on the caller's goroutine, so it may panic or end a test.
-// It needs CAP_SYS_ADMIN.
+// It needs CAP_SYS_ADMIN, unless the caller is there already.
 func Do(fd int, f func() error) error {
 	return aside(func() error {
+		if here(fd) {
+			return f()
+		}
 		if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("netns: enter (needs CAP_SYS_ADMIN): %w", err)
 		}
@@ -52,12 +55,18 @@ func aside(f func() error) error {
 		return err
 	}
 	defer func() {
-		if unix.Setns(home, unix.CLONE_NEWNET) == nil {
+		if here(home) || unix.Setns(home, unix.CLONE_NEWNET) == nil {
 			runtime.UnlockOSThread()
 		}
 		_ = unix.Close(home)
 	}()
 	return f()
+}
+
+// here reports whether the calling thread is in the namespace.
+func here(fd int) bool {
+	var there, at unix.Stat_t
+	return unix.Fstat(fd, &there) == nil && unix.Stat(own, &at) == nil && there.Dev == at.Dev && there.Ino == at.Ino
 }
 
 func open(path string) (int, error) {

@@ -3,6 +3,7 @@ package netns
 import (
 	"errors"
 	"os"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +18,8 @@ func inode(t *testing.T, fd int) uint64 {
 	return st.Ino
 }
 
-// here is the namespace of the calling thread.
-func here(t *testing.T) uint64 {
+// at is the namespace of the calling thread.
+func at(t *testing.T) uint64 {
 	t.Helper()
 	fd, err := Current()
 	if err != nil {
@@ -30,7 +31,7 @@ func here(t *testing.T) uint64 {
 
 func TestDo(t *testing.T) {
 	needRoot(t)
-	home := here(t)
+	home := at(t)
 	ns, err := New()
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +43,7 @@ func TestDo(t *testing.T) {
 	}
 	want := errors.New("its own")
 	err = Do(ns, func() error {
-		if here(t) != there {
+		if at(t) != there {
 			t.Error("not inside")
 		}
 		return Do(ns, func() error { return want })
@@ -50,14 +51,38 @@ func TestDo(t *testing.T) {
 	if !errors.Is(err, want) {
 		t.Fatalf("%v", err)
 	}
-	if here(t) != home {
+	if at(t) != home {
 		t.Fatal("not home again")
+	}
+}
+
+// Who may not move may stay.
+func TestDoWithoutRightsWhereItIs(t *testing.T) {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		done <- func() error {
+			head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+			var none [2]unix.CapUserData
+			if err := unix.Capset(&head, &none[0]); err != nil {
+				return err
+			}
+			fd, err := Current()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = unix.Close(fd) }()
+			return Do(fd, func() error { return nil })
+		}()
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
 
 func TestDoComesHomeFromPanic(t *testing.T) {
 	needRoot(t)
-	home := here(t)
+	home := at(t)
 	ns, err := New()
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +92,7 @@ func TestDoComesHomeFromPanic(t *testing.T) {
 		defer func() { _ = recover() }()
 		_ = Do(ns, func() error { panic("inside") })
 	}()
-	if here(t) != home {
+	if at(t) != home {
 		t.Fatal("not home again")
 	}
 }

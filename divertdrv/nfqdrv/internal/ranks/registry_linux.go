@@ -39,45 +39,61 @@ var (
 // Close was called.
 type Registry struct {
 	table   *ebpf.Map
+	counter *ebpf.Map
 	opening []byte // the counter's page, shared by all processes
 	pidns   uint32
+	alone   bool
 }
 
-// Open finds or makes what is shared. It needs CAP_BPF, and CAP_SYS_ADMIN to look for what other processes made; the error
-// names what lacks. It lifts RLIMIT_MEMLOCK where the kernel counts BPF maps against it (before 5.11).
+// Open finds or makes what is shared. It needs CAP_BPF; without CAP_SYS_ADMIN it cannot look for what other processes made, see
+// Alone. It lifts RLIMIT_MEMLOCK where the kernel counts BPF maps against it (before 5.11).
 func Open() (*Registry, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("ranks: lift RLIMIT_MEMLOCK (needs CAP_SYS_RESOURCE): %w", err)
 	}
 	r := &Registry{pidns: pidNamespace()}
-	var err error
-	if r.table, err = share(&tableSpec); err != nil {
-		return nil, err
+	err := r.open(share)
+	if errors.Is(err, errBlind) {
+		r.alone = true
+		enterAlone()
+		err = r.open(ownMap)
 	}
-	if r.opening, err = mapOpening(); err != nil {
-		_ = r.table.Close()
-		return nil, err
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
 	}
 	r.sweep()
 	return r, nil
 }
 
-func mapOpening() ([]byte, error) {
-	m, err := share(&openingSpec)
-	if err != nil {
-		return nil, err
+func (r *Registry) open(get func(*ebpf.MapSpec) (*ebpf.Map, error)) (err error) {
+	if r.table, err = get(&tableSpec); err != nil {
+		return err
 	}
-	defer m.Close() // the mapping keeps the map
-	page, err := unix.Mmap(m.FD(), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("ranks: map the counter of openings: %w", err)
+	if r.counter, err = get(&openingSpec); err != nil {
+		return err
 	}
-	return page, nil
+	r.opening, err = unix.Mmap(r.counter.FD(), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("ranks: map the counter of openings: %w", err)
+	}
+	return nil
 }
+
+// Alone reports that this process lacks CAP_SYS_ADMIN, so that it knows nothing of what other processes inject: it must not
+// divert beside one in the same network namespace, or two handles could divert each other's packets without end.
+func (r *Registry) Alone() bool { return r.alone }
 
 // Close lets go. Entries that were not removed stay for as long as others hold the table.
 func (r *Registry) Close() error {
-	return errors.Join(r.table.Close(), unix.Munmap(r.opening))
+	var err error
+	if r.opening != nil {
+		err = unix.Munmap(r.opening)
+	}
+	err = errors.Join(err, r.table.Close(), r.counter.Close()) // closing a nil map is no error
+	if r.alone {
+		leaveAlone()
+	}
+	return err
 }
 
 // Next gives the next handle its rank: above all that were given before with the same priority, in every process.

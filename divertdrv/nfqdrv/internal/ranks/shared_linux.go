@@ -6,7 +6,12 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/weirnet/weir/divertdrv"
 )
+
+// errBlind: this process may not look at the maps of others.
+var errBlind = errors.New("ranks: looking for the BPF maps of other processes needs CAP_SYS_ADMIN")
 
 // share returns the one map of the kernel with this name and shape, and makes it if there is none. It lives as long as anybody,
 // in any process, holds it or a program that uses it.
@@ -17,9 +22,9 @@ func share(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	if m, err := find(spec); m != nil || err != nil {
 		return m, err
 	}
-	made, err := ebpf.NewMap(spec)
+	made, err := newMap(spec)
 	if err != nil {
-		return nil, fmt.Errorf("ranks: make the BPF map %s (needs CAP_BPF): %w", spec.Name, err)
+		return nil, err
 	}
 	m, err := find(spec)
 	_ = made.Close() // when it is the one that was found, m holds it
@@ -29,6 +34,17 @@ func share(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	return m, err
 }
 
+func newMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
+	m, err := ebpf.NewMap(spec)
+	if errors.Is(err, unix.EPERM) {
+		return nil, fmt.Errorf("%w: ranks: making a BPF map needs CAP_BPF: %w", divertdrv.ErrAccess, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ranks: make the BPF map %s: %w", spec.Name, err)
+	}
+	return m, nil
+}
+
 // find returns the map with the lowest id that has the name and the shape, or nil.
 func find(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	for id := ebpf.MapID(0); ; {
@@ -36,14 +52,17 @@ func find(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 		if errors.Is(err, unix.ENOENT) {
 			return nil, nil
 		}
+		if errors.Is(err, unix.EPERM) {
+			return nil, errBlind
+		}
 		if err != nil {
-			return nil, fmt.Errorf("ranks: list the kernel's BPF maps (needs CAP_SYS_ADMIN): %w", err)
+			return nil, fmt.Errorf("ranks: list the kernel's BPF maps: %w", err)
 		}
 		m, err := ebpf.NewMapFromID(next)
 		switch {
 		case errors.Is(err, unix.ENOENT): // gone meanwhile
 		case errors.Is(err, unix.EPERM):
-			return nil, fmt.Errorf("ranks: open BPF map %d (needs CAP_SYS_ADMIN): %w", next, err)
+			return nil, errBlind
 		case err != nil: // of a type that this library does not know; ours it does
 		case matches(m, spec):
 			return m, nil

@@ -3,6 +3,7 @@ package rules
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -139,6 +140,49 @@ func TestSweepWithoutOwner(t *testing.T) {
 	b.must(err)
 	if got := b.tables(); !slices.Equal(got, keep) {
 		t.Fatalf("left %q\nwant %q", got, keep)
+	}
+}
+
+func TestOthers(t *testing.T) {
+	b := newBench(t)
+	keep, parked := b.open(0, Output), b.open(1, Output)
+	b.must(parked.Close())
+	others := func() []string {
+		t.Helper()
+		names, err := Others(b.here.NS.FD())
+		b.must(err)
+		return names
+	}
+	if got := others(); len(got) != 0 {
+		t.Fatalf("%v are this process's", got)
+	}
+	p, dead := b.process("0"), b.process("0 closed")
+	dead.kill()
+	if got := others(); !slices.Equal(got, []string{p.name}) {
+		t.Fatalf("%v, want %s alone", got, p.name)
+	}
+	p.kill()
+	b.eventually("nobody else is there", func() bool { return len(others()) == 0 })
+	b.must(keep.Close())
+}
+
+// A process with our pid, in another pid namespace, may have the name that is next.
+func TestNamesThatAreTaken(t *testing.T) {
+	b := newBench(t)
+	first := b.open(0, Output)
+	var n int
+	if _, err := fmt.Sscanf(first.Name(), prefix+pid(os.Getpid())+"-%d", &n); err != nil {
+		t.Fatalf("%s: %v", first.Name(), err)
+	}
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, b.here.NS.FD())
+	b.must(err)
+	defer conn.Close()
+	taken := strings.TrimSuffix(first.Name(), pid(n)) + pid(n+1)
+	batch := newBatch(0)
+	batch.newTable(taken, 0)
+	b.must(batch.commit(conn))
+	if second := b.open(0, Output); second.Name() == taken {
+		t.Fatalf("%s is another's", taken)
 	}
 }
 

@@ -23,8 +23,8 @@ type spaceID struct{ dev, ino uint64 }
 
 // space is what this process has in a network namespace. Tables hold sockets there, so its id is not used again meanwhile.
 type space struct {
-	live   int
-	parked []*parked // oldest first
+	live   map[string]bool // by name
+	parked []*parked       // oldest first
 }
 
 // parked is a table with chains and no rules.
@@ -58,25 +58,25 @@ func spaceOf(namespace int) (spaceID, error) {
 	return spaceID{dev: uint64(st.Dev), ino: st.Ino}, nil //nolint:unconvert // 32 bits on some architectures
 }
 
-// enter counts a table in. spaces.mu is held.
-func enter(id spaceID) {
+// enter notes a table that is in use. spaces.mu is held.
+func enter(id spaceID, name string) {
 	if spaces.of == nil {
 		spaces.of = make(map[spaceID]*space)
 	}
 	s := spaces.of[id]
 	if s == nil {
-		s = new(space)
+		s = &space{live: make(map[string]bool)}
 		spaces.of[id] = s
 	}
-	s.live++
+	s.live[name] = true
 }
 
-// leave counts a table out and parks it, or removes all if it was the last. spaces.mu is held.
+// leave parks a table that was in use, or removes all if it was the last. spaces.mu is held.
 func leave(id spaceID, p *parked) error {
 	s := spaces.of[id]
-	s.live--
+	delete(s.live, p.name)
 	s.parked = append(s.parked, p)
-	if s.live > 0 && len(s.parked) <= parkedMax {
+	if len(s.live) > 0 && len(s.parked) <= parkedMax {
 		b := newBatch(0)
 		for _, h := range p.hooks {
 			b.flush(p.name, h)
@@ -89,7 +89,7 @@ func leave(id spaceID, p *parked) error {
 		return errors.Join(failed("remove the rules of "+p.name, err, "CONFIG_NF_TABLES"), p.remove())
 	}
 	gone := s.parked[:1]
-	if s.live == 0 {
+	if len(s.live) == 0 {
 		delete(spaces.of, id)
 		gone = s.parked
 	}
@@ -99,6 +99,33 @@ func leave(id spaceID, p *parked) error {
 		errs = append(errs, p.remove())
 	}
 	return errors.Join(errs...)
+}
+
+// Others names the tables of other processes' handles in a namespace (-1: the caller's), but for those whose process is dead.
+func Others(namespace int) (names []string, err error) {
+	id, err := spaceOf(namespace)
+	if err != nil {
+		return nil, err
+	}
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, namespace)
+	if err != nil {
+		return nil, failed("open a netfilter socket", err, "CONFIG_NETFILTER_NETLINK")
+	}
+	defer c.Close()
+	spaces.mu.Lock() // so that none of ours is between the kernel and the books
+	defer spaces.mu.Unlock()
+	all, err := list(c)
+	for _, name := range all {
+		if strings.HasPrefix(name, prefix) && !spaces.of[id].has(name) && !orphan(name, open) && !orphan(name, closed) {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// has reports whether a table is this process's. A space that is not there has none.
+func (s *space) has(name string) bool {
+	return s != nil && (s.live[name] || slices.ContainsFunc(s.parked, func(p *parked) bool { return p.name == name }))
 }
 
 // remove removes the table for good.

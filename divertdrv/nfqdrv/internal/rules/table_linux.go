@@ -71,7 +71,7 @@ func Open(cfg Config) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	enter(id)
+	enter(id, t.name)
 	return t, nil
 }
 
@@ -121,7 +121,16 @@ func (t *Table) make() (err error) {
 			return err
 		}
 	}
-	t.name = newName(owned, t.cfg.FailClosed)
+	for range openTries {
+		t.name = newName(owned, t.cfg.FailClosed)
+		if err = t.create(flags); !errors.Is(err, unix.EEXIST) { // the name of a process with our pid in another pid namespace
+			return err
+		}
+	}
+	return err
+}
+
+func (t *Table) create(flags uint32) error {
 	return ordered(t.conn, &t.cfg, func(b *batch) error {
 		b.newTable(t.name, flags)
 		for _, h := range t.cfg.Hooks {
