@@ -143,6 +143,39 @@ func TestSweepWithoutOwner(t *testing.T) {
 	}
 }
 
+// A kernel before 5.12 refuses the owner flag. What it is told then is not owned, is ours to remove, and is nobody else's to sweep.
+func TestWithoutOwner(t *testing.T) {
+	b := newBench(t)
+	owned := b.open(0, Output) // asks, so the answer is remembered
+	known.mu.Lock()
+	was := known.has[&tryOwner]
+	known.has[&tryOwner] = false
+	known.mu.Unlock()
+	defer func() {
+		known.mu.Lock()
+		defer known.mu.Unlock()
+		known.has[&tryOwner] = was
+	}()
+	one, two := b.open(1, Output), b.open(2, Output)
+	for _, table := range []*Table{one, two} {
+		if !strings.HasPrefix(table.Name(), prefix+open) || !slices.Contains(b.tables(), table.Name()) {
+			t.Fatalf("%s is not there, or has the name of an owned table", table.Name())
+		}
+		b.must(table.Set([]Rule{{Hook: Output, Match: b.protocol(udp), Action: Drop}}))
+	}
+	if n, err := Sweep(b.here.NS.FD()); n != 0 || err != nil {
+		t.Fatalf("swept %d tables of a living process, %v", n, err)
+	}
+	b.must(one.Close(), two.Close())
+	if n := b.send(b.there.V4, 3); n != 3 {
+		t.Fatalf("%d of 3 pass after Close", n)
+	}
+	b.must(owned.Close())
+	if got := b.tables(); len(got) != 0 {
+		t.Fatalf("left: %v", got)
+	}
+}
+
 func TestOthers(t *testing.T) {
 	b := newBench(t)
 	keep, parked := b.open(0, Output), b.open(1, Output)
