@@ -26,6 +26,7 @@ var (
 	errDown        = fmt.Errorf("%w: the interface is down", divertdrv.ErrUnreachable)
 	errLoopback    = fmt.Errorf("%w: the loopback device receives only what was sent on it: inject outbound", divertdrv.ErrUnreachable)
 	errKind        = fmt.Errorf("%w: inbound injection on an interface with link addresses that are not Ethernet's", divertdrv.ErrUnsupported)
+	errInlet       = fmt.Errorf("%w: somebody removed our device for inbound injection, or set it down", divertdrv.ErrUnreachable)
 	errNoInbound   = fmt.Errorf("%w: opened without Config.Inbound", divertdrv.ErrUnsupported)
 	errNoAddress   = fmt.Errorf("%w: a packet without an Address", divertdrv.ErrInvalid)
 	errNoIPv6      = fmt.Errorf("%w: this kernel has no IPv6", divertdrv.ErrUnsupported)
@@ -33,15 +34,13 @@ var (
 
 // refused says in our words what sendmsg said. EPERM is not among them: see burst.
 func refused(way way, errno unix.Errno) error {
+	if way == byFrame {
+		return refusedFrame(errno)
+	}
 	switch errno {
 	case unix.EMSGSIZE:
 		return errMTU
-	case unix.EAGAIN:
-		return errSendBuffer
-	case unix.ENOBUFS, unix.ENOMEM:
-		if way == byFrame {
-			return errReceive
-		}
+	case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM:
 		return errSendBuffer
 	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EADDRNOTAVAIL:
 		return errNoRoute
@@ -55,6 +54,18 @@ func refused(way way, errno unix.Errno) error {
 		return errNoInterface
 	}
 	return fmt.Errorf("send: %w", errno)
+}
+
+func refusedFrame(errno unix.Errno) error {
+	switch errno {
+	case unix.EAGAIN:
+		return errSendBuffer
+	case unix.ENOBUFS, unix.ENOMEM:
+		return errReceive
+	case unix.ENXIO, unix.ENODEV, unix.ENETDOWN:
+		return errInlet
+	}
+	return fmt.Errorf("send a frame: %w", errno)
 }
 
 // opening says in our words why something could not be opened; what says what needs which capability.

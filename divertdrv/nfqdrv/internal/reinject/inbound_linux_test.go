@@ -3,7 +3,6 @@ package reinject
 import (
 	"errors"
 	"net/netip"
-	"os"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -148,7 +147,7 @@ func TestInboundIsKnown(t *testing.T) {
 	needs(t)
 	here := nettest.NewNamespace(t)
 	a, b := nettest.Pair(t, here, nettest.NewNamespace(t))
-	tun := makeTun(t, here)
+	tun := nettest.Tun(t, here)
 	in := openIn(t, here, Config{Inbound: true})
 	for _, f := range families {
 		l := listen(t, here, familyOf(f.like), 5000)
@@ -175,29 +174,6 @@ func TestInboundIsKnown(t *testing.T) {
 			}
 		}
 	}
-}
-
-// makeTun makes a tun device, up, for the time of the test, and returns its index.
-func makeTun(t *testing.T, ns *nettest.Namespace) int {
-	t.Helper()
-	var f *os.File
-	var err error
-	ns.Do(func() { f, err = os.OpenFile("/dev/net/tun", os.O_RDWR, 0) })
-	if err != nil {
-		nettest.Lacks(t, err)
-	}
-	t.Cleanup(func() { f.Close() })
-	req, err := unix.NewIfreq("tun0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
-	if err := unix.IoctlIfreq(int(f.Fd()), unix.TUNSETIFF, req); err != nil {
-		nettest.Lacks(t, err)
-	}
-	nettest.Need(t, nettest.Program("ip", "iproute2"))
-	ns.Command("ip", "link", "set", "tun0", "up")
-	return linkNamed(t, ns, "tun0").index
 }
 
 func TestInboundErrors(t *testing.T) {

@@ -103,6 +103,7 @@ func TestInletNumbers(t *testing.T) {
 	needs(t)
 	nettest.Need(t, nettest.Program("ip", "iproute2"))
 	ns := nettest.NewNamespace(t)
+	a, b := nettest.Pair(t, ns, nettest.NewNamespace(t))
 	ns.Command("ip", "link", "add", "weir0", "type", "veth", "peer", "name", "foreign")
 	ns.Command("ip", "link", "add", "weir1", "address", "02:77:65:69:72:01", "type", "veth", "peer", "name", "stale")
 	before := linkNamed(t, ns, "weir0")
@@ -110,8 +111,14 @@ func TestInletNumbers(t *testing.T) {
 	if linkNamed(t, ns, "weir0") != before || exists(t, ns, "stale") || !exists(t, ns, "weir1") {
 		t.Error(ns.Command("ip", "link"))
 	}
-	// The number is held although the device went.
-	ns.Command("ip", "link", "del", "weir1")
+	// The number is held although the device is down, and then went.
+	for _, harm := range []string{"set weir1 down", "del weir1"} {
+		ns.Command("sh", "-c", "ip link "+harm)
+		_, err := in.Inject(packets(inboundOn(a.Index), udp(t, b.V4, a.V4, 5000, nil)))
+		if !errors.Is(err, divertdrv.ErrUnreachable) || !strings.Contains(err.Error(), "our device") {
+			t.Errorf("%s: %v", harm, err)
+		}
+	}
 	var fd int
 	var err error
 	ns.Do(func() { fd, err = lockNumber(1) })
