@@ -18,7 +18,7 @@ func Tun(t testing.TB, ns *Namespace) (index int) {
 	if err != nil {
 		Lacks(t, err)
 	}
-	t.Cleanup(func() { f.Close() })
+	t.Cleanup(func() { _ = f.Close() })
 	req, err := unix.NewIfreq(name)
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	burstMax = 64 // messages in one sendmmsg; more gain nothing (docs/performance.md)
+	burstMax = 64 // messages in one sendmmsg: by then a message hardly pays for the call (BenchmarkInject)
 	trustMin = 64 // messages that no rule dropped, before they go many at once
 
 	ethernetLen = 14
@@ -34,8 +34,9 @@ type slot struct {
 // runs; packets are not copied.
 //
 // sendmmsg stops at a message that fails and says why only if that was its first, so the rest is sent again, the message that
-// failed first. This is harmless but for EPERM: then a rule at OUTPUT dropped the packet, and sending it again would show it
-// twice to the handles above that rule. So messages go one by one until trustMin in a row were dropped by none.
+// failed first. This is harmless but for EPERM: then a rule at OUTPUT dropped the packet, and sending it again shows it once more
+// to whoever looks before that rule. So messages go one by one until trustMin in a row were dropped by none, and again after one
+// was: of a run of drops that begins among many, the first is seen twice.
 type burst struct {
 	way   way
 	fd    int
@@ -49,11 +50,13 @@ type burst struct {
 
 // room is how many messages may be filled before flush.
 func (b *burst) room() int {
-	if b.way == byFrame || b.trust >= trustMin {
+	if b.trusts() {
 		return burstMax
 	}
 	return 1
 }
+
+func (b *burst) trusts() bool { return b.way == byFrame || b.trust >= trustMin }
 
 // add begins a message that consists of head, a part of the slot, and the rest of the packet; either may be empty.
 func (b *burst) add(head, rest []byte, nameLen, controlLen int) {
@@ -77,7 +80,11 @@ func (b *burst) add(head, rest []byte, nameLen, controlLen int) {
 // flush sends what was added and reports how many messages the kernel took, and why it refused the next.
 func (b *burst) flush() (n int, err error) {
 	for n < b.n {
-		sent, errno := sendmmsg(b.fd, b.msgs[n:b.n])
+		msgs := b.msgs[n:b.n]
+		if !b.trusts() {
+			msgs = msgs[:1]
+		}
+		sent, errno := sendmmsg(b.fd, msgs)
 		n += sent
 		b.trust = min(b.trust+sent, trustMin)
 		switch {

@@ -218,30 +218,36 @@ func TestOutboundErrors(t *testing.T) {
 	}
 }
 
-// What a rule of the host drops went in, once, and is counted: the rule's own counter is the witness, before many go at once and
-// after.
+// What a rule of the host drops went in, and is counted. The rule's own counter is the witness that it went in once; of drops that
+// begin when many go at once, the first goes twice (see burst).
 func TestOutboundDroppedByRule(t *testing.T) {
 	needs(t)
 	nettest.Need(t, nettest.Program("iptables", "iptables"))
 	a, b := nettest.Pair(t, nettest.NewNamespace(t), nettest.NewNamespace(t))
 	a.NS.Command("iptables", "-A", "OUTPUT", "-p", "udp", "--dport", "9", "-j", "DROP")
 	in := openIn(t, a.NS, Config{})
-	ps := packets(nil)
-	for i := range 3 * trustMin {
-		port := 9
-		if i%2 == 0 {
-			port = 5000
+	run := func(n int, port func(i int) int) {
+		ps := packets(nil)
+		for i := range n {
+			ps = append(ps, packets(nil, udp(t, a.V4, b.V4, port(i), nil))...)
 		}
-		ps = append(ps, packets(nil, udp(t, a.V4, b.V4, port, nil))...)
+		mustInject(t, in, ps)
 	}
-	mustInject(t, in, ps)
-	dropped := uint64(3 * trustMin / 2)
-	if got := in.Stats().Filtered; got != dropped {
-		t.Errorf("filtered %d, want %d", got, dropped)
+	expect := func(filtered, byRule int) {
+		t.Helper()
+		if got := in.Stats().Filtered; got != uint64(filtered) {
+			t.Errorf("filtered %d, want %d", got, filtered)
+		}
+		if out := a.NS.Command("iptables", "-nvxL", "OUTPUT"); !strings.Contains(out, fmt.Sprintf("%8d ", byRule)) {
+			t.Errorf("the rule saw another number than %d:\n%s", byRule, out)
+		}
 	}
-	if out := a.NS.Command("iptables", "-nvxL", "OUTPUT"); !strings.Contains(out, fmt.Sprintf("%8d ", dropped)) {
-		t.Errorf("the rule saw another number than %d:\n%s", dropped, out)
-	}
+	run(3*trustMin, func(i int) int { return 9 + i%2 })
+	expect(3*trustMin/2, 3*trustMin/2)
+	run(trustMin, func(int) int { return 10 })
+	expect(3*trustMin/2, 3*trustMin/2)
+	run(burstMax, func(i int) int { return 10 - i%2 })
+	expect(2*trustMin, 2*trustMin+1)
 }
 
 // A full send buffer is an error at once, and no wait: here packets wait for an address that nobody has.
