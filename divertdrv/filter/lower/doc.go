@@ -10,6 +10,6 @@
 // answer does depend on such a test; Result says which tests these are, and that Match must be asked again.
 //
 // The package builds everywhere and loads nothing: Result.Program is the instructions of a BPF_PROG_TYPE_SOCKET_FILTER, as
-// xt_bpf runs it on a packet that starts with its IP header. They need a kernel of 5.3 (bounded loops), no BTF, and to be loaded
-// with CAP_BPF or CAP_SYS_ADMIN.
+// xt_bpf runs it on a packet that starts with its IP header. They need a kernel of 5.7 (bounded loops, gso_size), no BTF, and no
+// capability to be loaded but CAP_BPF (kernel 5.8; CAP_SYS_ADMIN before).
 package lower
