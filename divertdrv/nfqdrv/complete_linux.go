@@ -121,7 +121,7 @@ func (c *conn) turned(t token, p *divertdrv.Packet) bool {
 func (c *conn) replace(t token, p *divertdrv.Packet) error {
 	h := p.Headers()
 	switch {
-	case len(p.Data) > divertdrv.MTUMax:
+	case len(p.Data) > queue.MaxPayload:
 		return divertdrv.ErrTooBig
 	case h.Version == 0 || int(h.Total) != len(p.Data):
 		return divertdrv.ErrMalformed
@@ -130,7 +130,7 @@ func (c *conn) replace(t token, p *divertdrv.Packet) error {
 	if t&tokenSegmentable != 0 && len(p.Data) <= mtu {
 		return c.around(t, p) // as a super-packet the device would refuse it: it is not longer than one segment
 	}
-	if len(p.Data) > queue.MaxPayload || t&tokenSegmentable == 0 && overgrown(t, p, h, mtu) {
+	if t&tokenSegmentable == 0 && overgrown(t, p, h, mtu) {
 		return divertdrv.ErrTooBig
 	}
 	for _, id := range c.out.pieces[t.id()] { // the last fragment carries the whole

@@ -2,6 +2,7 @@ package nfqdrv
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/filter/lower"
@@ -91,4 +92,16 @@ func (fs *filters) hooks() (at []rules.Hook) {
 		}
 	}
 	return at
+}
+
+// asks says that a test of one of these fields is left to user space at some place.
+func (fs *filters) asks(fields ...string) bool {
+	for _, low := range fs.lowered {
+		for _, l := range low.Left {
+			if slices.ContainsFunc(fields, func(f string) bool { return strings.Contains(l.Text, f) }) {
+				return true
+			}
+		}
+	}
+	return false
 }
