@@ -1,6 +1,7 @@
 package lower_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -98,4 +99,26 @@ func TestHostileObjects(t *testing.T) {
 		most, verified = max(most, r.Size()), max(verified, verify(t, r))
 	}
 	t.Logf("at most %d instructions, %d verified", most, verified)
+}
+
+// joined returns a program of the tests of several, of at most n.
+func joined(t testing.TB, n int, programs ...*filter.Program) *filter.Program {
+	t.Helper()
+	var b []byte
+	for _, p := range programs {
+		more, err := p.Binary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(more); i += binaryTest {
+			binary.LittleEndian.PutUint16(more[i+2:], accept) // edges count from another place now
+			binary.LittleEndian.PutUint16(more[i+4:], reject)
+		}
+		b = append(b, more...)
+	}
+	q, err := filter.FromBinary(b[:min(len(b), n*binaryTest)], programs[0].Layer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
 }

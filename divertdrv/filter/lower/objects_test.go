@@ -10,8 +10,8 @@ import (
 // What programs look like in their binary form.
 const (
 	binaryTest = 24
-	accept     = 0x7ffe
-	reject     = 0x7fff
+	accept     = filter.Accept
+	reject     = filter.Reject
 )
 
 // rewired returns the program with other edges, as no text makes them: an object may lead anywhere but back. ends is how many
@@ -34,28 +34,6 @@ func (d dice) rewired(t testing.TB, p *filter.Program, ends int) *filter.Program
 		binary.LittleEndian.PutUint16(b[i*binaryTest+4:], edge(i))
 	}
 	q, err := filter.FromBinary(b, p.Layer())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return q
-}
-
-// joined returns a program of the tests of several, of at most n.
-func joined(t testing.TB, n int, programs ...*filter.Program) *filter.Program {
-	t.Helper()
-	var b []byte
-	for _, p := range programs {
-		more, err := p.Binary()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := 0; i < len(more); i += binaryTest {
-			binary.LittleEndian.PutUint16(more[i+2:], accept) // edges count from another place now
-			binary.LittleEndian.PutUint16(more[i+4:], reject)
-		}
-		b = append(b, more...)
-	}
-	q, err := filter.FromBinary(b[:min(len(b), n*binaryTest)], programs[0].Layer())
 	if err != nil {
 		t.Fatal(err)
 	}
