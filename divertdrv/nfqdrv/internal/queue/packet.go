@@ -11,7 +11,7 @@ const (
 	typeError = 2 // NLMSG_ERROR
 
 	subsystem  = 3 << 8 // NFNL_SUBSYS_QUEUE
-	typePacket = subsystem | 0
+	typePacket = subsystem
 	typeConfig = subsystem | 2
 
 	attrTypeMask = 1<<14 - 1 // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
