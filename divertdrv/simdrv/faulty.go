@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"github.com/weirnet/weir/divertdrv"
@@ -38,12 +39,12 @@ type FaultyDriver struct {
 	faults DriverFaults
 	rng    *rand.Rand
 	dead   bool
-	conns  map[*faultyConn]struct{}
+	conns  []*faultyConn // those that are open, oldest first
 }
 
 // WithFaults wraps a driver.
 func WithFaults(d divertdrv.Driver, f DriverFaults) *FaultyDriver {
-	return &FaultyDriver{inner: d, faults: f, rng: rand.New(rand.NewPCG(f.Seed, 0x64726976)), conns: make(map[*faultyConn]struct{})}
+	return &FaultyDriver{inner: d, faults: f, rng: rand.New(rand.NewPCG(f.Seed, 0x64726976))}
 }
 
 // Name is that of the driver inside.
@@ -61,7 +62,7 @@ func (d *FaultyDriver) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv
 		return nil, err
 	}
 	c := &faultyConn{Conn: inner, driver: d}
-	d.conns[c] = struct{}{}
+	d.conns = append(d.conns, c)
 	return c, nil
 }
 
@@ -73,7 +74,7 @@ func (d *FaultyDriver) Die() {
 	conns := d.conns
 	d.conns = nil
 	d.mu.Unlock()
-	for c := range conns {
+	for _, c := range conns { // in order: what was queued goes on the same way in each run
 		_ = c.Conn.Close() // which also wakes who waits in Recv
 	}
 }
@@ -174,7 +175,7 @@ func (c *faultyConn) Inject(p []divertdrv.Packet) (n int, err error) {
 
 func (c *faultyConn) Close() error {
 	c.driver.mu.Lock()
-	delete(c.driver.conns, c)
+	c.driver.conns = slices.DeleteFunc(c.driver.conns, func(o *faultyConn) bool { return o == c })
 	c.driver.mu.Unlock()
 	return c.Conn.Close()
 }

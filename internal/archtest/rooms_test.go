@@ -84,6 +84,11 @@ var rooms = []room{
 		why: "a driver stands below injection and processing",
 	},
 	{
+		dir: "divertdrv/simdrv/simtest", may: join(seam, "divertdrv/drvtest", "divertdrv/simdrv"),
+		why: "the simulator as the suite sees it, for the tests of whatever stands around a driver",
+	},
+	{dir: "divertdrv/drvtest/mutants", may: join(seam, "divertdrv/drvtest"), why: "tests only: drivers that break the contract, for the suite to catch"},
+	{
 		dir: "divertdrv/pcapdrv", may: join(seam, "divertdrv/internal/flows", "divertdrv/internal/stack"), modules: []string{gopacket},
 		why: "a driver stands below injection and processing; capture files are read and written here only",
 	},
@@ -114,6 +119,11 @@ var rooms = []room{
 	{
 		dir: "processor/policy", may: join(seam, "processor"), modules: []string{goyaml},
 		why: "the file's words become the processor's; the program says which callouts there are",
+	},
+
+	{
+		dir: "internal/simulation", may: join(injection, "divertdrv/simdrv", "processor"),
+		why: "it runs whole lives of drivers, injectors and processors by a seed; nothing imports it",
 	},
 
 	{dir: "internal/doctor", may: []string{everything}, modules: []string{xsys, ebpf}, why: "it tries what the platform can do"},
