@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,7 @@ type inbound struct {
 	inlet  *inlet
 	conn   *netlink.Conn
 	watch  watch
+	asked  time.Time // when the watch was
 	ports  ports
 	routes *routes // nil but on the forward path
 }
@@ -81,8 +83,16 @@ func (in *inbound) cookie() (uint64, error) {
 	return cookie, nil
 }
 
-// refresh forgets what was known of interfaces and routes if any changed.
+// freshTime is how long what was known is used unasked: asking costs as much as injecting a packet does.
+const freshTime = 100 * time.Microsecond
+
+// refresh forgets what was known of interfaces and routes if any changed, up to freshTime ago.
 func (in *inbound) refresh() {
+	now := time.Now()
+	if now.Sub(in.asked) < freshTime {
+		return
+	}
+	in.asked = now
 	if in.watch.changed() {
 		in.ports.forget()
 		if in.routes != nil {

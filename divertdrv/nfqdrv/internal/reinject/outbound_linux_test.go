@@ -41,6 +41,9 @@ func TestOutboundArrivesAsItIs(t *testing.T) {
 		if f.like.Is4() {
 			all = append(all, options4(t, src, dst), fragment4(t, src, dst), wrap(t, src, dst, 17,
 				func(v4 *layers.IPv4, _ *layers.IPv6) { v4.Id, v4.Flags = 0, layers.IPv4DontFragment }, gopacket.Payload("no id, but DF")))
+		} else {
+			all = append(all, wrap(t, src, dst, layers.IPProtocolIPv6Fragment, nil,
+				gopacket.Payload("\x11\x00\x00\x19\x01\x02\x03\x04the middle of something"))) // offset 24, more to come
 		}
 		t.Run(f.name, func(t *testing.T) {
 			seen := sniff(t, b)
@@ -76,10 +79,16 @@ func TestOutboundToOwnAddress(t *testing.T) {
 	for _, f := range families {
 		l := listen(t, a.NS, familyOf(f.like), 5000)
 		big := make([]byte, 65000)
+		loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		if f.like.Is6() {
+			loopback = netip.IPv6Loopback()
+		}
 		for _, payload := range [][]byte{[]byte("home"), big} {
-			mustInject(t, in, packets(nil, udp(t, a.Addr(f.like), a.Addr(f.like), 5000, payload)))
-			if got, _, err := l.receive(); err != nil || string(got) != string(payload) {
-				t.Errorf("%s: %d bytes, %v", f.name, len(got), err)
+			for _, mine := range []netip.Addr{a.Addr(f.like), loopback} {
+				mustInject(t, in, packets(nil, udp(t, mine, mine, 5000, payload)))
+				if got, _, err := l.receive(); err != nil || string(got) != string(payload) {
+					t.Errorf("%v: %d bytes, %v", mine, len(got), err)
+				}
 			}
 		}
 	}
