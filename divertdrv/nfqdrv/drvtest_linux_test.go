@@ -2,8 +2,10 @@ package nfqdrv_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -23,7 +25,7 @@ import (
 func TestDriver(t *testing.T) {
 	nettest.Need(t, nettest.Root, nettest.Program("ip6tables-nft", "iptables"), nettest.Program("ip", "iproute2"))
 	n := newNetwork(t)
-	drvtest.TestDriver(t, drvtest.Setup{New: n.world, Skips: skips})
+	drvtest.TestDriver(t, drvtest.Setup{New: n.world, Skips: skips, Docs: "../../docs/drivers.md"})
 }
 
 // skips are the rules of what the driver has not: the layers of events.
@@ -36,9 +38,12 @@ type network struct {
 	host         *queue.Queue
 	raw4, raw6   int
 
-	mu    sync.Mutex // guards what follows
-	left  []drvtest.Arrival
-	count int
+	mu   sync.Mutex // guards what follows
+	left []drvtest.Arrival
+
+	ways [4][2]netip.Addr // by Way: source and destination of sentinels
+	sent uint64           // of sentinels; used by the test's goroutine
+	seen atomic.Uint64
 }
 
 func newNetwork(t *testing.T) *network {
@@ -52,6 +57,11 @@ func newNetwork(t *testing.T) *network {
 				l.NS.Command("ip", "neigh", "replace", a, "lladdr", pair[1-i].MAC.String(), "dev", l.Name, "nud", "permanent")
 			}
 		}
+	}
+	local, remote := n.net.Left.V4, n.net.Client.V4
+	n.ways = [4][2]netip.Addr{
+		drvtest.Outbound: {local, remote}, drvtest.Inbound: {remote, local}, drvtest.Loopback: {local, local},
+		drvtest.Forwarded: {remote, n.net.Server.V4},
 	}
 	var all sync.WaitGroup
 	n.peer, n.beyond = newEnd(t, n.net.Client), newEnd(t, n.net.Server)
@@ -83,7 +93,7 @@ func (n *network) openHost(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = unix.Close(n.raw4); _ = unix.Close(n.raw6) })
 	for _, tables := range []string{"iptables-nft", "ip6tables-nft"} {
-		n.net.Router.Command(tables, "-A", "INPUT", "-p", "udp", "--dport", strconv.Itoa(drvtest.Port), "-j", "NFQUEUE",
+		n.net.Router.Command(tables, "-A", "INPUT", "-p", "udp", "--dport", fmt.Sprintf("%d:%d", drvtest.Port, sentinelPort), "-j", "NFQUEUE",
 			"--queue-num", strconv.Itoa(int(n.host.Number())))
 	}
 }
@@ -120,23 +130,22 @@ func (n *network) watchHost(t *testing.T) {
 }
 
 func (n *network) arrived(atHost bool, data []byte) {
+	var h wire.Headers
+	if wire.Parse(data, &h) && h.Transport == wire.UDP && binary.BigEndian.Uint16(data[h.TransportOff+2:]) == sentinelPort {
+		n.seen.Add(1)
+		return
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.left = append(n.left, drvtest.Arrival{AtHost: atHost, Data: bytes.Clone(data)})
-	n.count++
 }
 
 func (n *network) world(dt drvtest.T) *drvtest.World {
-	t, ok := dt.(testing.TB)
-	if !ok {
-		dt.Fatalf("not a test")
-	}
+	dt.Helper()
 	n.Settle()
 	n.Left()
-	d := driverIn(n.net.Router)
-	_ = t
 	return &drvtest.World{
-		Driver: d,
+		Driver: driverIn(n.net.Router),
 		Caps: divertdrv.Caps{
 			Inject: true, InjectInbound: true, Modify: true, Grow: true, GSO: true, IfIdx: true, Fragments: true,
 			LossCounted: true, HoldMax: 4096,
@@ -174,19 +183,32 @@ func unblocked(err error) error {
 	return err
 }
 
-// Settle waits until nothing arrives any more, and the driver has looked at its queues.
+// Settle sends packets of no interest along every way and waits until they arrive, so that the witnesses have read what came
+// before them. Then the driver has the time to look at its queues.
 func (n *network) Settle() {
-	for quiet := 0; quiet < 5; quiet++ {
-		n.mu.Lock()
-		before := n.count
-		n.mu.Unlock()
-		time.Sleep(5 * time.Millisecond)
-		n.mu.Lock()
-		if n.count != before {
-			quiet = 0
-		}
-		n.mu.Unlock()
+	for w, ends := range n.ways {
+		n.sent++
+		_ = n.Send(drvtest.Way(w), sentinel(ends, n.sent))
 	}
+	for until := time.Now().Add(5 * time.Second); n.seen.Load() < n.sent && time.Now().Before(until); {
+		time.Sleep(200 * time.Microsecond)
+	}
+	n.seen.Store(n.sent)              // one that did not come will not
+	time.Sleep(20 * time.Millisecond) // the driver looks every 10
+}
+
+// sentinelPort is where datagrams go that only say that they have come.
+const sentinelPort = drvtest.Port + 1
+
+func sentinel(ends [2]netip.Addr, n uint64) []byte {
+	b := make([]byte, 28)
+	b[0], b[3], b[5], b[8], b[9] = 0x45, 28, byte(n)|1, 64, wire.ProtoUDP
+	copy(b[12:], ends[0].AsSlice())
+	copy(b[16:], ends[1].AsSlice())
+	binary.BigEndian.PutUint16(b[22:], sentinelPort)
+	b[25] = 8
+	wire.CalcChecksums(b, 0)
+	return b
 }
 
 func (n *network) Left() []drvtest.Arrival {
@@ -242,7 +264,6 @@ func (e *end) watch(arrived func(atHost bool, data []byte)) {
 		}
 	}
 }
-
 
 func (e *end) closed() bool { return e.over.Load() }
 
