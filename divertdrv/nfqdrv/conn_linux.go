@@ -85,7 +85,7 @@ var started = time.Now()
 // Caps is what a handle at this layer can do.
 func (c *conn) Caps() divertdrv.Caps {
 	return divertdrv.Caps{
-		Inject: true, InjectInbound: c.layer == addr.Network, Modify: true, Grow: true, GSO: true, IfIdx: true, Fragments: true,
+		Inject: true, InjectInbound: c.layer == addr.Network, Modify: true, Grow: true, GSO: true, IfIdx: !c.sniffs, Fragments: true,
 		LossCounted: true, HoldMax: HoldMax,
 	}
 }
