@@ -86,7 +86,7 @@ var started = time.Now()
 func (c *conn) Caps() divertdrv.Caps {
 	return divertdrv.Caps{
 		Inject: true, InjectInbound: c.layer == addr.Network, Modify: true, Grow: true, GSO: true, IfIdx: !c.sniffs, Fragments: true,
-		LossCounted: true, HoldMax: HoldMax,
+		LossCounted: c.queue == nil || c.queue.Counted(), HoldMax: HoldMax,
 	}
 }
 

@@ -45,6 +45,7 @@
 //
 // # What it needs
 //
-// Root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON (Sniff) and CAP_SYS_ADMIN (to find what other processes share, and for
-// Config.Namespace). Linux 5.12 or newer, 6.6 for inbound injection without clsact. Errors of Open name what lacks.
+// Root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON; CAP_SYS_ADMIN to find what handles of other processes share, and for
+// Config.Namespace. Without root, or CAP_DAC_READ_SEARCH, the kernel does not tell what its own queue lost, and Caps say so. Linux
+// 5.12 or newer, 6.6 for inbound injection without clsact. Errors of Open name what lacks.
 package nfqdrv
