@@ -67,15 +67,26 @@ func curl(t *testing.T, b *bench, to netip.Addr) {
 	}
 }
 
-// pattern is bytes that do not repeat soon.
-type pattern struct{ n uint32 }
+// pattern is blocks of bytes that are not the same, each with its number in front.
+type pattern struct {
+	block  [1 << 16]byte
+	at     int
+	number uint64
+}
 
-func (p *pattern) Read(b []byte) (int, error) {
-	for i := range b {
-		p.n = p.n*1664525 + 1013904223
-		b[i] = byte(p.n >> 24)
+func (p *pattern) Read(b []byte) (n int, err error) {
+	if p.at == 0 {
+		if p.number == 0 {
+			for i := range p.block {
+				p.block[i] = byte(i * i >> 3)
+			}
+		}
+		p.number++
+		binary.BigEndian.PutUint64(p.block[:], p.number)
 	}
-	return len(b), nil
+	n = copy(b, p.block[p.at:])
+	p.at = (p.at + n) % len(p.block)
+	return n, nil
 }
 
 func hexOf(b []byte) string {
