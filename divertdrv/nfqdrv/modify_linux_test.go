@@ -33,6 +33,22 @@ func TestRewriteSuperPackets(t *testing.T) {
 	}
 }
 
+// The largest packet that can leave is that of the interface where a received packet will.
+func TestMTU(t *testing.T) {
+	b := newBench(t)
+	h := b.open("outbound and udp.DstPort == 7", divertdrv.Options{})
+	got := make(chan int, 1)
+	relay(t, h, func(p *divertdrv.Packet) { got <- h.MTU(p) })
+	sender := b.open("false", divertdrv.Options{Priority: 1})
+	b.inject(sender, 1)
+	if mtu := <-got; mtu != 1500 {
+		t.Errorf("MTU %d, want 1500", mtu)
+	}
+	if mtu := h.MTU(divertdrv.NewPacket(divertdrv.Address{}, b.datagram(2, 60))); mtu != 0 {
+		t.Errorf("a packet whose interface nobody named has the MTU %d", mtu)
+	}
+}
+
 // A super-packet that is cut down to less than one segment arrives: as a packet of its own, since the device would not take it.
 // TCP sends the rest again.
 func TestShrinkSuperPackets(t *testing.T) {

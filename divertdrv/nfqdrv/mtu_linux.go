@@ -5,7 +5,23 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weirnet/weir/divertdrv"
 )
+
+// MTU is asked by divertdrv.Handle: that of the interface which the Address names. 0: it names none, as that of a packet does which
+// the kernel will route.
+func (c *conn) MTU(p *divertdrv.Packet) int {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	if p.Addr.IfIdx() == 0 || c.out.closed {
+		return 0
+	}
+	if bytes := c.out.mtus.of(p.Addr.IfIdx()); bytes < math.MaxInt32 {
+		return bytes
+	}
+	return 0
+}
 
 // mtus remembers the MTU of interfaces for a while. It is asked for packets that were changed only.
 type mtus struct {
