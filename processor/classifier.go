@@ -22,6 +22,8 @@ type classifier struct {
 	keyed    bool
 	jobs     []*job           // made since they were last submitted
 	batch    *divertdrv.Batch // nil: the packet is in none
+	now      int64            // the time of the packet
+	follows  []follow         // who is to be told what becomes of the packet
 
 	candidates candidates // of the sublayer that is asked
 	trace      *tracer    // nil: nobody wants to know
@@ -33,10 +35,13 @@ type result struct {
 	cause divertdrv.Cause // valid iff not pass
 	held  bool            // it has its own way
 	ended bool            // the verdict ended the flow
+	by    *boundFilter    // who dropped it; nil: no filter did
+	layer Layer           // valid iff by is not nil
 }
 
 // judge walks a packet through its layers and keeps its flow's state.
 func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
+	k.now = now
 	h := p.Headers()
 	if h.Version == 0 {
 		k.counts.undecoded.Add(1)
@@ -121,7 +126,7 @@ func (k *classifier) at(layer Layer, s steps) (d decision) {
 // blocked says what a block means for the flow, and shows the packet at the discard layer.
 func (k *classifier) blocked(layer Layer, p *divertdrv.Packet, f *Flow, s steps, d decision) result {
 	k.filters[d.by.index].blocked.Add(1)
-	r := result{cause: d.cause}
+	r := result{cause: d.cause, by: d.by, layer: layer}
 	switch {
 	case f == nil:
 	case layer == ALEFlowEstablished:

@@ -122,6 +122,9 @@ func (k *classifier) consult(f *boundFilter, d *decision) Verdict {
 		k.counts.panics.Add(1)
 		v = Verdict{Action: Block, Hard: true, Cause: reason.CalloutPanic}
 	}
+	if v.Follow != 0 && f.follower != nil {
+		k.follows = append(k.follows, follow{f.follower, v.Follow})
+	}
 	switch {
 	case f.Action == ActionCalloutInspection:
 		// It never decides: a permit is ignored as real callouts return one, a block is a breach and ignored too.

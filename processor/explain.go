@@ -93,6 +93,7 @@ func (x *Explainer) judge(p *divertdrv.Packet, t *tracer) {
 	w.adopt()
 	w.trace = t
 	r := w.judge(inNoBatch, p, x.p.now())
+	w.tell(p, r)
 	w.trace = nil
 	t.result(r, w.c.Flow)
 	w.mu.Unlock()

@@ -30,8 +30,9 @@ type boundSublayer struct {
 
 type boundFilter struct {
 	Filter
-	index       int  // in Policy.filters, and in every worker's counters
-	conditional bool // its callout runs only for flows for which it has a context
+	index       int      // in Policy.filters, and in every worker's counters
+	conditional bool     // its callout runs only for flows for which it has a context
+	follower    Follower // its callout, if it is one
 
 	bounds *[filter.Dimensions][]filter.Range // of When; nil: it matches everything
 }
@@ -58,6 +59,7 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 		if c, ok := f.Callout.(Conditional); ok {
 			p.filters[i].conditional = c.ConditionalOnFlow()
 		}
+		p.filters[i].follower, _ = f.Callout.(Follower)
 		if f.When != nil {
 			bounds := f.When.Bounds()
 			p.filters[i].bounds = &bounds

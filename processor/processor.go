@@ -26,6 +26,7 @@ type Config struct {
 	Verify      bool            // also look for TCP that is injected from a classification by a back door; takes a lock per packet
 	Timeouts    Timeouts        // of flows
 	Clock       clock.Clock     // nil: the system's
+	PacketTime  bool            // flows age, and Classification.Now tells, by Address.Timestamp: for captures and simulations
 
 	Batch int // packets a reader takes at once, 1 to BatchMax; 0: 64
 	Flows int // flows that a reader remembers; 0: 16384; at least twice Jobs
@@ -62,6 +63,7 @@ type Processor struct {
 	order      *order
 	held       heldSet
 	settles    bool
+	packetTime bool
 	drain      time.Duration
 	ctx        context.Context // ends settling when Run is cancelled
 	started    atomic.Bool
@@ -79,7 +81,7 @@ func New(cfg Config) (*Processor, error) {
 	}
 	o := newOrder(cfg.Jobs, queues)
 	p := &Processor{
-		handles: cfg.Handles, order: o, settles: cfg.Settle, drain: cfg.Drain, ctx: context.Background(),
+		handles: cfg.Handles, order: o, settles: cfg.Settle, packetTime: cfg.PacketTime, drain: cfg.Drain, ctx: context.Background(),
 		rules: cfg.Rules, violations: violations{tell: cfg.OnViolation}, clock: cfg.Clock, epoch: cfg.Clock.Now(),
 	}
 	if cfg.Verify {

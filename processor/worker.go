@@ -30,6 +30,7 @@ type worker struct {
 	classifier
 	flows      *flowTable
 	generation uint32 // of policy; a flow that was authorised by another is authorised again
+	latest     int64  // with packetTime: the time of the packet that is latest
 }
 
 // run returns nil when the handle gives no more packets.
@@ -60,8 +61,25 @@ func (w *worker) judgeBatch() {
 	w.adopt()
 	now := w.p.now()
 	for i := range w.batch.Packets() {
+		if w.p.packetTime {
+			now = w.packetTime(i)
+		}
 		w.packet(i, now)
 	}
+}
+
+// time is the time of flows between batches.
+func (w *worker) time() int64 {
+	if w.p.packetTime {
+		return w.latest
+	}
+	return w.p.now()
+}
+
+// packetTime is the time of packet i, which does not go back.
+func (w *worker) packetTime(i int) int64 {
+	w.latest = max(w.latest, w.batch.Packets()[i].Addr.Timestamp)
+	return w.latest
 }
 
 // adopt takes up the policy in force, so that no batch mixes two. Callouts that it names no more lose their contexts of flows.
@@ -97,17 +115,19 @@ func (w *worker) packet(i int, now int64) {
 	case !r.pass:
 		p.Set(divertdrv.Drop, r.cause)
 	case flow != nil && flow.pending.Load() > 0:
-		w.park(i, flow)
+		r.cause = w.park(i, flow)
+		r.pass = r.cause == reason.Unmarked
 	default:
 		p.Set(divertdrv.Pass, reason.Unmarked)
 	}
+	w.tell(p, r)
 }
 
 // tick ends flows that have been silent for too long; it is for when no packets come.
 func (w *worker) tick() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.flows.sweep(w.p.now(), max(sweepMin, w.flows.used/64))
+	w.flows.sweep(w.time(), max(sweepMin, w.flows.used/64))
 }
 
 const sweepMin = 4096
