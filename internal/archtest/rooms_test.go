@@ -105,6 +105,10 @@ var rooms = []room{
 	},
 
 	{dir: "processor", may: injection, why: "it classifies; it knows no driver, no policy file and no callout by name"},
+	{
+		dir: "processor/callouts/tap", may: join(injection, "processor", "divertdrv/pcapdrv"),
+		why: "a callout that records: pcapdrv has the one writer of capture files",
+	},
 	{dir: "processor/callouts/...", may: join(injection, "processor"), why: "callouts use what every embedder's callouts can use"},
 	{
 		dir: "processor/policy", may: join(seam, "processor"), modules: []string{goyaml},

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/weirnet/weir/divertdrv/pcapdrv"
 	"github.com/weirnet/weir/processor"
@@ -137,6 +136,6 @@ func (e *entry) comment() string {
 		add("filter", e.filter)
 		add("layer", e.layer.String())
 	}
-	add("latency", time.Duration(e.took).String())
+	add("latency_ns", strconv.FormatInt(e.took, 10))
 	return strings.Join(words, " ")
 }
