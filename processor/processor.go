@@ -25,7 +25,7 @@ type Config struct {
 	OnViolation func(Violation) // called by whoever finds one; must not block. nil: they are counted only
 	Verify      bool            // also look for TCP that is injected from a classification by a back door; takes a lock per packet
 	Timeouts    Timeouts        // of flows
-	Clock       clock.Clock     // nil: the system's
+	Clock       clock.Clock     // nil: that of the first handle
 	PacketTime  bool            // flows age, and Classification.Now tells, by Address.Timestamp: for captures and simulations
 
 	Batch int // packets a reader takes at once, 1 to BatchMax; 0: 64
@@ -140,7 +140,7 @@ func (c *Config) complete() error {
 	fill(&c.Jobs, jobsDefault)
 	fill(&c.Flows, max(flowsDefault, 2*c.Jobs))
 	if c.Clock == nil {
-		c.Clock = clock.System
+		c.Clock = c.Handles[0].Clock()
 	}
 	if c.Drain == 0 {
 		c.Drain = drainDefault
