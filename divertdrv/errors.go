@@ -57,7 +57,10 @@ func (h *Handle) opError(op string, err error) error {
 
 // CauseOf says in Stats what err, from a driver that was to put a packet back, says to a caller.
 func CauseOf(err error) Cause {
+	var known interface{ Cause() Cause }
 	switch {
+	case errors.As(err, &known):
+		return known.Cause()
 	case errors.Is(err, ErrClosed):
 		return reason.Abandoned
 	case errors.Is(err, ErrShutdown):

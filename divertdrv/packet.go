@@ -24,7 +24,8 @@ type note struct {
 	owes    bool // lengths and checksums do not follow Data yet
 	judged  bool // wrong was determined, before the first edit
 	wrong   wire.Wrong
-	length  int // of Data when it was received or made: if it is another now, the headers' lengths are owed
+	length  int  // of Data when it was received or made: if it is another now, the headers' lengths are owed
+	resized bool // it was another in between, so what the headers say may follow from that one
 }
 
 // loose is to a free packet what slot is to one of a batch.
@@ -56,6 +57,7 @@ func (p *Packet) Headers() *Headers {
 func (p *Packet) SetDirty() {
 	_, n := p.state()
 	n.changed, n.owes, n.parsed = true, true, false
+	n.resized = n.resized || len(p.Data) != n.length
 }
 
 // Edit returns Data for changing and sets the packet dirty. Before the first change it looks whether the checksums are right,
@@ -66,6 +68,7 @@ func (p *Packet) Edit() []byte {
 		n.wrong = p.judge()
 	}
 	n.judged, n.changed, n.owes, n.parsed = true, true, true, false
+	n.resized = n.resized || len(p.Data) != n.length
 	return p.Data
 }
 
@@ -110,9 +113,11 @@ func (p *Packet) Resize(n int) error {
 	case n <= len(p.Data):
 		p.Edit()
 		p.Data = p.Data[:n]
+		p.SetDirty()
 	case p.b == nil:
 		p.Edit()
 		p.Data = append(p.Data, make([]byte, n-len(p.Data))...)
+		p.SetDirty()
 	default:
 		return p.grow(n)
 	}
@@ -133,6 +138,7 @@ func (p *Packet) grow(n int) error {
 	}
 	p.Edit()
 	p.Data = p.Data[:n]
+	p.SetDirty()
 	return nil
 }
 

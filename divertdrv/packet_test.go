@@ -65,6 +65,12 @@ func TestChangesAreRepaired(t *testing.T) {
 			p.Data = p.Data[:50]
 		},
 		"resliced": func(p *divertdrv.Packet) { p.Data = p.Data[:50] },
+		"another of another length, resliced to the length that it had": func(p *divertdrv.Packet) {
+			was := len(p.Data)
+			_ = p.Resize(was + 8)
+			copy(p.Edit(), datagram(8, 64+8))
+			p.Data = p.Data[:was]
+		},
 	} {
 		t.Run(name, func(t *testing.T) { wantGood(t, x.one(datagram(7, 64), change)) })
 	}

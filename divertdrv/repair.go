@@ -25,7 +25,7 @@ func (p *Packet) settle(injected bool) {
 	open := owed(p.Addr)
 	var done wire.Checksums
 	if n.owes {
-		if len(p.Data) != n.length {
+		if n.resized || len(p.Data) != n.length {
 			fixLengths(p.Data, h)
 			wire.Parse(p.Data, h)
 		}

@@ -65,6 +65,7 @@ type Processor struct {
 	drain      time.Duration
 	ctx        context.Context // ends settling when Run is cancelled
 	started    atomic.Bool
+	running    atomic.Bool // deferred work can be waited for
 }
 
 // New returns a processor that is ready to Run. The error says which part of cfg cannot be.
@@ -160,11 +161,33 @@ func (p *Processor) Run(ctx context.Context) error {
 		return fmt.Errorf("processor: %w", err)
 	}
 	p.ctx = ctx
+	p.running.Store(true)
+	defer p.running.Store(false)
 	stop := p.keepTime()
 	runErr := p.runWorkers(ctx)
 	stop()
-	p.held.releaseAll()
+	p.held.releaseAll(p.letGo)
 	return errors.Join(runErr, p.finish())
+}
+
+// letGo lets what waited behind a held packet go on before the next one does, where output must not depend on timing.
+func (p *Processor) letGo() {
+	if !p.settles {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.drain)
+	defer cancel()
+	_ = p.order.settle(ctx) // finish tells of work that does not end
+}
+
+// Settle waits until what was deferred so far, and can run, has run. It is for who releases held packets and wants to see what
+// follows from it: a test, a simulation. It may be called from any goroutine while Run runs, but not from deferred work; the
+// error is ctx's, or that of a deferred call that does not end.
+func (p *Processor) Settle(ctx context.Context) error {
+	if !p.running.Load() {
+		return errors.New("processor: Settle while Run does not run")
+	}
+	return p.order.settle(ctx)
 }
 
 // now is the time of flows.

@@ -40,11 +40,16 @@ func (f *subjectFlags) eachPacket(prog *filter.Program, do func(p *divertdrv.Pac
 	if prog.Layer() != divertdrv.Network {
 		return wrongf("a capture has packets of layer network, and the filter is for layer %v", prog.Layer())
 	}
-	prefixes, err := parsePrefixes(f.local)
+	return eachPacket(f.capture, f.local, do)
+}
+
+// eachPacket calls do for each IP packet of a capture, until it returns an error; errEnough is none.
+func eachPacket(capture string, local []string, do func(p *divertdrv.Packet) error) error {
+	prefixes, err := parsePrefixes(local)
 	if err != nil {
 		return wrong(err)
 	}
-	driver, err := pcapdrv.Open(pcapdrv.Options{In: f.capture, Local: prefixes})
+	driver, err := pcapdrv.Open(pcapdrv.Options{In: capture, Local: prefixes})
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ permit it, block it, or give it to a callout that counts, rewrites or answers it
 		Example: `  weir run 'tcp.DstPort == 443' -r capture.pcapng        # what does this filter take from a capture?
   weir run policy.yaml -r in.pcapng -w out.pcapng         # what becomes of a capture under this policy?
   weir check policy.yaml                                  # is the policy right?
+  weir explain policy.yaml 'tcp 10.0.0.1:5000 > 1.2.3.4:443 syn'   # and why does this packet pass or not?
   weir filter compile 'tcp.DstPrt == 443'                 # is the filter right, and where not?`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -38,7 +39,7 @@ permit it, block it, or give it to a callout that counts, rewrites or answers it
 	)
 	root.SetHelpCommandGroupID(groupProgram)
 	root.SetCompletionCommandGroupID(groupProgram)
-	root.AddCommand(newRun(), newCheck(), newFilter(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newFilter(), newVersion())
 	return root
 }
 

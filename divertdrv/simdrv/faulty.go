@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"github.com/weirnet/weir/divertdrv"
@@ -38,12 +39,12 @@ type FaultyDriver struct {
 	faults DriverFaults
 	rng    *rand.Rand
 	dead   bool
-	conns  map[*faultyConn]struct{}
+	conns  []*faultyConn // those that are open, oldest first
 }
 
 // WithFaults wraps a driver.
 func WithFaults(d divertdrv.Driver, f DriverFaults) *FaultyDriver {
-	return &FaultyDriver{inner: d, faults: f, rng: rand.New(rand.NewPCG(f.Seed, 0x64726976)), conns: make(map[*faultyConn]struct{})}
+	return &FaultyDriver{inner: d, faults: f, rng: rand.New(rand.NewPCG(f.Seed, 0x64726976))}
 }
 
 // Name is that of the driver inside.
@@ -61,7 +62,7 @@ func (d *FaultyDriver) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv
 		return nil, err
 	}
 	c := &faultyConn{Conn: inner, driver: d}
-	d.conns[c] = struct{}{}
+	d.conns = append(d.conns, c)
 	return c, nil
 }
 
@@ -73,26 +74,29 @@ func (d *FaultyDriver) Die() {
 	conns := d.conns
 	d.conns = nil
 	d.mu.Unlock()
-	for c := range conns {
+	for _, c := range conns { // in order: what was queued goes on the same way in each run
 		_ = c.Conn.Close() // which also wakes who waits in Recv
 	}
 }
 
 // step counts an operation; ErrDied if it is one too many.
 func (d *FaultyDriver) step() error {
-	d.mu.Lock()
-	if !d.dead && d.faults.DieAfter > 0 {
-		if d.faults.DieAfter--; d.faults.DieAfter == 0 {
-			d.mu.Unlock()
-			d.Die()
-			return ErrDied
-		}
-	}
-	defer d.mu.Unlock()
-	if d.dead {
+	if d.counted() {
+		d.Die()
 		return ErrDied
 	}
 	return nil
+}
+
+// counted takes one operation off those that are left; true: there is none.
+func (d *FaultyDriver) counted() (dead bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.dead && d.faults.DieAfter > 0 {
+		d.faults.DieAfter--
+		d.dead = d.faults.DieAfter == 0
+	}
+	return d.dead
 }
 
 func (d *FaultyDriver) refuses() bool {
@@ -120,6 +124,15 @@ func (c *faultyConn) Recv(b *divertdrv.Batch) error {
 		return err
 	}
 	return c.driver.explain(c.Conn.Recv(b))
+}
+
+func (d *FaultyDriver) alive() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		return ErrDied
+	}
+	return nil
 }
 
 // explain says why a handle was closed that nobody closed.
@@ -172,9 +185,25 @@ func (c *faultyConn) Inject(p []divertdrv.Packet) (n int, err error) {
 	return len(p), nil
 }
 
+func (c *faultyConn) Param(p divertdrv.Param) (uint64, error) {
+	v, err := c.Conn.Param(p)
+	return v, c.driver.explain(err)
+}
+
+func (c *faultyConn) SetParam(p divertdrv.Param, v uint64) error {
+	return c.driver.explain(c.Conn.SetParam(p, v))
+}
+
+func (c *faultyConn) Shutdown(how divertdrv.Shutdown) error {
+	if err := c.driver.alive(); err != nil {
+		return err
+	}
+	return c.Conn.Shutdown(how)
+}
+
 func (c *faultyConn) Close() error {
 	c.driver.mu.Lock()
-	delete(c.driver.conns, c)
+	c.driver.conns = slices.DeleteFunc(c.driver.conns, func(o *faultyConn) bool { return o == c })
 	c.driver.mu.Unlock()
 	return c.Conn.Close()
 }

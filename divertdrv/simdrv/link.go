@@ -11,53 +11,61 @@ type Port struct {
 // Link is a wire between two hosts.
 type Link struct {
 	There, Back *Pipe // from the first host to the second, and back
-	ports       [2]*Interface
-	stacks      [2]*Stack
+	ends        [2]end
 }
 
-// Join makes a wire between two ports: what leaves the one is received by the other, and no longer given to OnWire. Both
-// directions have the faults of c, the way back by another seed. nil: an interface does not exist. Each port has one wire; joining
-// it again replaces the wire.
-func Join(a, b Port, c PipeConfig) *Link {
-	l := &Link{stacks: [2]*Stack{a.Stack, b.Stack}}
+// end is one end of a Link: pipe takes what leaves the host by the port.
+type end struct {
+	host *Stack
+	port *Interface
+	pipe *Pipe
+}
+
+// Join makes a wire between two ports: what leaves by the one is received by the other, and no longer given to OnWire. Both
+// directions have the faults of c, the way back by another seed. Each port has one wire: joining it again replaces that. The two
+// ports may be one host's. ErrInvalid: there is no such interface.
+func Join(a, b Port, c PipeConfig) (*Link, error) {
+	l := &Link{}
 	for i, p := range []Port{a, b} {
-		if l.ports[i] = p.Stack.byIndex(p.IfIdx); p.IfIdx == 0 {
-			l.ports[i] = &p.Stack.config.Interfaces[0]
+		e := end{host: p.Stack, port: &p.Stack.config.Interfaces[0]}
+		if p.IfIdx != 0 {
+			e.port = p.Stack.byIndex(p.IfIdx)
 		}
-		if l.ports[i] == nil {
-			return nil
+		if e.port == nil {
+			return nil, p.Stack.noInterface("join", divertdrv.Network, p.IfIdx)
 		}
+		l.ends[i] = e
 	}
 	back := c
 	back.Faults.Seed ^= 0x6261636b
-	l.There = NewPipe(c, l.receive(1))
-	l.Back = NewPipe(back, l.receive(0))
-	l.plug(l.There.Send, l.Back.Send)
-	return l
+	l.There = NewPipe(c, l.ends[1].receive)
+	l.Back = NewPipe(back, l.ends[0].receive)
+	l.ends[0].pipe, l.ends[1].pipe = l.There, l.Back
+	for _, e := range l.ends {
+		e.host.engine.Do(func() { e.port.wire = e.pipe })
+	}
+	return l, nil
 }
 
-// receive is the end of a pipe at one of the hosts.
-func (l *Link) receive(at int) func([]byte) error {
-	host, port := l.stacks[at], l.ports[at]
-	return func(data []byte) error { return host.receive(port, data) }
-}
+func (e end) receive(data []byte) error { return e.host.receive(e.port, data) }
 
-func (l *Link) plug(there, back func([]byte)) {
-	l.stacks[0].engine.Do(func() { l.ports[0].wire = there })
-	l.stacks[1].engine.Do(func() { l.ports[1].wire = back })
-}
-
-// Close cuts the wire: what is under way is lost and counted, and what leaves from then on is given to OnWire. Repeating it is harmless.
+// Close cuts the wire: what is under way is lost and counted, and what leaves from then on is given to OnWire. Repeating it is
+// harmless, as it is after another Join took a port over.
 func (l *Link) Close() {
-	l.plug(nil, nil)
-	l.There.Close()
-	l.Back.Close()
+	for _, e := range l.ends {
+		e.host.engine.Do(func() {
+			if e.port.wire == e.pipe {
+				e.port.wire = nil
+			}
+		})
+		e.pipe.Close()
+	}
 }
 
 // toWire gives a packet to what is at the end of the interface.
 func (s *Stack) toWire(via *Interface, a *divertdrv.Address, data []byte) {
 	if via.wire != nil {
-		via.wire(data)
+		via.wire.Send(data)
 		return
 	}
 	s.config.OnWire(a, data)

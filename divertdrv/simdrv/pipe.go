@@ -2,26 +2,11 @@ package simdrv
 
 import (
 	"container/heap"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/weirnet/weir/internal/clock"
 )
-
-// Faults says what goes wrong on a wire: each is the chance, 0 to 1, that it befalls a packet. The same seed does the same to
-// the same packets.
-type Faults struct {
-	Seed      uint64
-	Drop      float64 // the packet is lost
-	Duplicate float64 // it comes twice
-	Reorder   float64 // it comes up to DelayMax later than it should; others overtake it
-	Delay     float64 // it and all behind it come up to DelayMax later
-	Corrupt   float64 // one bit of it is another
-	Truncate  float64 // its end is missing
-
-	DelayMax time.Duration // 0: 10 ms
-}
 
 // PipeConfig describes one direction of a wire.
 type PipeConfig struct {
@@ -33,10 +18,10 @@ type PipeConfig struct {
 
 const (
 	pipeMax      = 4096
-	delayDefault = 10 * time.Millisecond
+	delayDefault = 10 * time.Millisecond // Faults.DelayMax
 )
 
-// PipeStats counts packets: Sent + Duplicated = Delivered + Dropped + NoRoom + Refused + UnderWay.
+// PipeStats counts packets. At every moment Sent + Duplicated = Delivered + Dropped + NoRoom + Refused + UnderWay.
 type PipeStats struct {
 	Sent, Delivered, UnderWay                                     uint64
 	Dropped, Duplicated, Reordered, Delayed, Corrupted, Truncated uint64 // by Faults
@@ -51,7 +36,7 @@ type Pipe struct {
 	deliver func(data []byte) error
 
 	mu       sync.Mutex // guards all below; not held during deliver
-	rng      *rand.Rand
+	luck     *luck
 	queue    transits
 	free     []*transit
 	seq      uint64
@@ -59,6 +44,7 @@ type Pipe struct {
 	timer    clock.Timer
 	wakes    time.Time // when timer runs out
 	draining bool      // somebody delivers; packets come one at a time and in order
+	arriving uint64    // 1: a packet is with deliver
 	closed   bool
 	stats    PipeStats
 }
@@ -81,7 +67,8 @@ func NewPipe(c PipeConfig, deliver func(data []byte) error) *Pipe {
 	if c.Faults.DelayMax <= 0 {
 		c.Faults.DelayMax = delayDefault
 	}
-	return &Pipe{config: c, deliver: deliver, rng: rand.New(rand.NewPCG(c.Faults.Seed, 0x70697065))}
+	c.Delay = max(c.Delay, 0)
+	return &Pipe{config: c, deliver: deliver, luck: newLuck(c.Faults)}
 }
 
 // Send puts a packet in, which is copied. Without a delay it is delivered before Send returns, unless somebody else is at it.
@@ -93,66 +80,68 @@ func (p *Pipe) Send(data []byte) {
 	p.drain()
 }
 
-// admit lets the faults have their way, in a fixed order of chances, so that one does not shift the next packet's.
+// admit lets the faults have their way.
 func (p *Pipe) admit(data []byte) {
-	f := &p.config.Faults
-	drop, twice := p.chance(f.Drop), p.chance(f.Duplicate)
-	late, slow := p.chance(f.Reorder), p.chance(f.Delay)
-	if drop {
+	f := p.luck.befalls(p.stats.Sent)
+	if f.drop {
 		p.stats.Dropped++
 		return
 	}
-	now := p.config.Clock.Now()
-	due := now.Add(p.config.Delay)
-	if slow {
+	due := p.config.Clock.Now().Add(p.config.Delay)
+	if f.slow > 0 {
 		p.stats.Delayed++
-		due = due.Add(p.some(f.DelayMax))
+		due = due.Add(f.slow)
 	}
 	if due.Before(p.floor) {
 		due = p.floor
 	}
 	p.floor = due
-	if late {
+	if f.late > 0 {
 		p.stats.Reordered++
-		due = due.Add(p.some(f.DelayMax))
+		due = due.Add(f.late)
 	}
-	p.push(due, data)
-	if twice {
+	p.push(due, data, f.damage[0])
+	if f.twice {
 		p.stats.Duplicated++
-		p.push(due, data)
+		p.push(due, data, f.damage[1])
 	}
-}
-
-func (p *Pipe) chance(of float64) bool { return p.rng.Float64() < of }
-
-func (p *Pipe) some(most time.Duration) time.Duration {
-	return time.Duration(1 + p.rng.Int64N(int64(most)))
 }
 
 // push copies a packet, damaged or not.
-func (p *Pipe) push(due time.Time, data []byte) {
+func (p *Pipe) push(due time.Time, data []byte, d damage) {
 	if p.closed || len(p.queue) >= p.config.Max {
 		p.stats.NoRoom++
 		return
 	}
-	t := &transit{}
-	if last := len(p.free) - 1; last >= 0 {
-		t, p.free = p.free[last], p.free[:last]
-	}
+	t := p.transit()
 	p.seq++
 	t.due, t.seq, t.data = due, p.seq, append(t.data[:0], data...)
-	p.damage(t)
+	if len(data) > 0 {
+		p.damage(t, d)
+	}
 	heap.Push(&p.queue, t)
 }
 
-func (p *Pipe) damage(t *transit) {
-	if p.chance(p.config.Faults.Corrupt) && len(t.data) > 0 {
-		p.stats.Corrupted++
-		t.data[p.rng.IntN(len(t.data))] ^= 1 << p.rng.IntN(8)
+// transit returns one that is free.
+func (p *Pipe) transit() *transit {
+	last := len(p.free) - 1
+	if last < 0 {
+		return &transit{}
 	}
-	if p.chance(p.config.Faults.Truncate) && len(t.data) > 0 {
+	t := p.free[last]
+	p.free = p.free[:last]
+	return t
+}
+
+func (p *Pipe) damage(t *transit, d damage) {
+	if d.corrupt {
+		p.stats.Corrupted++
+		bit := d.bit % uint64(8*len(t.data))
+		t.data[bit/8] ^= 1 << (bit % 8)
+	}
+	if d.truncate {
 		p.stats.Truncated++
-		t.data = t.data[:p.rng.IntN(len(t.data))]
+		t.data = t.data[:d.end%uint64(len(t.data))]
 	}
 }
 
@@ -164,9 +153,11 @@ func (p *Pipe) drain() {
 	p.draining = true
 	for len(p.queue) > 0 && !p.queue[0].due.After(p.config.Clock.Now()) {
 		t := heap.Pop(&p.queue).(*transit)
+		p.arriving = 1
 		p.mu.Unlock()
 		err := p.deliver(t.data)
 		p.mu.Lock()
+		p.arriving = 0
 		if err != nil {
 			p.stats.Refused++
 		} else {
@@ -206,7 +197,8 @@ func (p *Pipe) stop() {
 	}
 }
 
-// Close cuts the wire: what is under way is lost, as is what is sent from then on. Repeating it is harmless.
+// Close cuts the wire: what is under way is lost, as is what is sent from then on. A packet that is arriving arrives. Repeating
+// it is harmless.
 func (p *Pipe) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -221,7 +213,7 @@ func (p *Pipe) Stats() PipeStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := p.stats
-	st.UnderWay = uint64(len(p.queue))
+	st.UnderWay = uint64(len(p.queue)) + p.arriving
 	return st
 }
 

@@ -15,7 +15,7 @@ type Interface struct {
 	Addrs           []netip.Prefix // the host's addresses on it, each with the network that is reached through it
 	Default         bool           // what no interface's networks have leaves here; without any: by the first
 
-	wire func(data []byte) // nil: OnWire; guarded by the engine's lock
+	wire *Pipe // nil: OnWire; guarded by the engine's lock
 }
 
 // loopback4 and ::1 are the host's own without being on an interface (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3).

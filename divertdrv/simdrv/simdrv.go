@@ -38,6 +38,13 @@ type Source interface {
 	Next() (a *divertdrv.Address, data []byte, err error)
 }
 
+// PromptSource is a Source whose Next never waits, not even for a peer: a Recv fills a whole batch from it at once, where one of
+// another Source returns with the first packet. Traffic is one.
+type PromptSource interface {
+	Source
+	Prompt()
+}
+
 // Config describes the host. The zero value is a host with Ethernet's MTU on which packets come by Send and Receive only.
 type Config struct {
 	Clock clock.Clock // deadlines, timestamps and the queue's time limit go by it; nil: the system's
@@ -87,7 +94,7 @@ type Stack struct {
 // New returns a host on which no handle is open.
 func New(c Config) *Stack {
 	s := &Stack{config: c.withDefaults()}
-	_, prompt := c.Source.(*Traffic)
+	_, prompt := c.Source.(PromptSource)
 	s.engine = stack.New(stack.Config{
 		Name:   Name,
 		Source: c.Source,

@@ -70,6 +70,9 @@ func NewTraffic(seed uint64, packets int) *Traffic {
 	return t
 }
 
+// Prompt says that Next never waits.
+func (t *Traffic) Prompt() {}
+
 // Next makes the next packet; it is valid until the next call. Fragments of one datagram come one after the other.
 func (t *Traffic) Next() (*divertdrv.Address, []byte, error) {
 	if t.left == 0 {

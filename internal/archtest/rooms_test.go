@@ -39,6 +39,10 @@ const (
 var rooms = []room{
 	{dir: "internal/clock", why: "a leaf: whoever waits can be given a virtual clock, so it must not depend on who waits"},
 	{dir: "internal/nettest", modules: []string{xsys}, why: "a leaf: the tests of every room may ask it for namespaces and traffic"},
+	{
+		dir: "internal/netstack", may: []string{"internal/clock"}, modules: []string{gvisor},
+		why: "a TCP to test with: it knows bytes and time, so the tests of every room may ask it for connections",
+	},
 	{dir: "divertdrv/wire", why: "a leaf: embedders read headers with it, and it must stay free of everything else"},
 	{dir: "divertdrv/addr", why: "a leaf: 80 bytes with a layout that kernels know"},
 	{dir: "divertdrv/reason", why: "a leaf: one vocabulary for every room, so it belongs to none"},
@@ -72,6 +76,11 @@ var rooms = []room{
 		why: "a driver stands below injection and processing",
 	},
 	{
+		dir: "divertdrv/simdrv/simtest", may: join(seam, "divertdrv/drvtest", "divertdrv/simdrv"),
+		why: "the simulator as the suite sees it, for the tests of whatever stands around a driver",
+	},
+	{dir: "divertdrv/drvtest/mutants", may: join(seam, "divertdrv/drvtest"), why: "tests only: drivers that break the contract, for the suite to catch"},
+	{
 		dir: "divertdrv/pcapdrv", may: join(seam, "divertdrv/internal/flows", "divertdrv/internal/stack"), modules: []string{gopacket},
 		why: "a driver stands below injection and processing; capture files are read and written here only",
 	},
@@ -101,6 +110,11 @@ var rooms = []room{
 	{
 		dir: "processor/policy", may: join(seam, "processor"), modules: []string{goyaml},
 		why: "the file's words become the processor's; the program says which callouts there are",
+	},
+
+	{
+		dir: "internal/simulation", may: join(injection, "divertdrv/simdrv", "processor"),
+		why: "it runs whole lives of drivers, injectors and processors by a seed; nothing imports it",
 	},
 
 	{dir: "internal/doctor", may: []string{everything}, modules: []string{xsys, ebpf}, why: "it tries what the platform can do"},
@@ -155,8 +169,12 @@ var guards = []guard{
 		why: "libraries return errors and Stats; the program logs through zap",
 	},
 	{
-		pkg: gvisor, tests: true,
+		pkg: gvisor, rooms: []string{"internal/netstack"}, tests: true,
 		why: "it is a witness, and a large one to link",
+	},
+	{
+		pkg: module + "/internal/netstack", tests: true,
+		why: "it links gvisor, which is a witness and large",
 	},
 }
 

@@ -22,12 +22,18 @@ func TestVirtualRunsInOrderAtTheirTime(t *testing.T) {
 	if !stopped.Stop() || stopped.Stop() {
 		t.Fatal("Stop must be true once")
 	}
+	if at, ok := v.Next(); !ok || at != start.Add(time.Second) {
+		t.Errorf("next at %v, %v", at, ok)
+	}
 	v.Advance(3 * time.Second)
 	if want := []string{"a@1s", "b@2s", "c@2s"}; !slices.Equal(ran, want) {
 		t.Fatalf("ran %v, want %v", ran, want)
 	}
 	if v.Pending() != 0 || v.Now() != start.Add(3*time.Second) {
 		t.Fatalf("pending %d, now %v", v.Pending(), v.Now())
+	}
+	if at, ok := v.Next(); ok {
+		t.Errorf("next at %v, though none waits", at)
 	}
 }
 

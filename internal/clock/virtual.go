@@ -50,6 +50,16 @@ func (v *Virtual) Advance(d time.Duration) {
 	v.mu.Unlock()
 }
 
+// Next is when the next call falls due; false: none waits.
+func (v *Virtual) Next() (at time.Time, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.pending) == 0 {
+		return time.Time{}, false
+	}
+	return v.pending[0].at, true
+}
+
 // Pending is the number of calls that wait.
 func (v *Virtual) Pending() int {
 	v.mu.Lock()

@@ -8,8 +8,9 @@ import (
 )
 
 // Enter lets a packet of the host or of the wire walk at its Address's layer, above every handle. What is not an IP packet
-// walks too, undecoded. The arguments are copied where they must outlive the call. While the Sink is running, whoever called
-// it, the packet waits and walks right after (up to 4096 packets, 4 MiB); Enter then returns nil whatever becomes of it.
+// walks too, undecoded. The arguments are copied where they must outlive the call. While an operation is on that has called the
+// Sink, and from within the Sink, the packet waits and walks right after (up to 4096 packets, 4 MiB); Enter then returns nil
+// whatever becomes of it.
 //
 // The error is an OpError over ErrClosed (after Close), ErrShutdown (after End), ErrUnsupported (a layer without packets),
 // ErrNoRoom (too many wait), or what the Sink said.
@@ -60,10 +61,10 @@ func (s *Stack) turn(why error) error {
 // entrance is where packets wait that enter while the Sink runs: the Sink may be who sends them, and it holds the lock. So
 // a host may answer from within the Sink, and two Stacks may be each other's wire.
 //
-// None is left behind: what is added was added under mu while sinking was true, so before the holder of the Stack's lock
-// clears sinking or before its admit takes mu.
+// None is left behind: what is added was added under mu while sinking was true, and only who finds nothing there, under mu,
+// clears it.
 type entrance struct {
-	sinking atomic.Bool   // a call of the Sink is on
+	sinking atomic.Bool   // whoever holds the Stack's lock called the Sink, and will admit what waits
 	turned  atomic.Uint64 // refused for any cause
 
 	mu   sync.Mutex // guards wait
@@ -76,7 +77,7 @@ func newEntrance() entrance {
 	return entrance{late: &late, work: &work}
 }
 
-// wait adds a packet if the Sink is running.
+// wait adds a packet if somebody will admit it.
 func (e *entrance) wait(a *divertdrv.Address, data []byte) (later bool, err error) {
 	if !e.sinking.Load() {
 		return false, nil
@@ -94,24 +95,28 @@ func (e *entrance) wait(a *divertdrv.Address, data []byte) (later bool, err erro
 	return true, nil
 }
 
-// swap takes what waits; false: nothing does.
+// swap takes what waits; false: nothing does, and from now on nothing will.
 func (e *entrance) swap() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.late, e.work = e.work, e.late
-	return e.work.n > 0
+	if e.work.n == 0 {
+		e.sinking.Store(false)
+		return false
+	}
+	return true
 }
 
 // admit lets those that wait walk, until the Sink sends no more.
 func (s *Stack) admit() {
-	for s.sank {
-		s.sank = false
-		if !s.entrance.swap() {
-			return
-		}
+	if !s.sank {
+		return
+	}
+	for s.entrance.swap() {
 		for q := s.entrance.work; q.n > 0; q.remove() {
 			e, data := q.oldest()
 			_ = s.admitOne(&e.addr, data) // counted: nobody is there to be told
 		}
 	}
+	s.sank = false
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/weirnet/weir/divertdrv"
@@ -30,7 +31,18 @@ func (j *joiner) open(now func() time.Time) {
 
 func (s *Stack) joins() bool { return s.joiner.frag != nil }
 
-// walkInbound is walk for inbound packets of the network layer.
+// mayBeFragment spares most packets a parse: false is certain.
+func mayBeFragment(data []byte) bool {
+	switch {
+	case len(data) >= wire.IPv4HeaderLen && data[0]>>4 == 4:
+		return binary.BigEndian.Uint16(data[6:])&0x3fff != 0 // MF and the offset
+	case len(data) >= wire.IPv6HeaderLen && data[0]>>4 == 6:
+		return data[6] != wire.ProtoTCP && data[6] != wire.ProtoUDP && data[6] != wire.ProtoICMPv6
+	}
+	return false
+}
+
+// walkInbound is walk for inbound packets of the network layer that may be fragments.
 func (s *Stack) walkInbound(from rank, a *divertdrv.Address, data []byte, t token) error {
 	wire.Parse(data, &s.headers)
 	if !s.headers.Fragment {

@@ -32,6 +32,16 @@ func (c *conn) Recv(b *divertdrv.Batch) error {
 	}
 }
 
+// Ready says whether a Recv would return without waiting and without asking the Source: it is for who runs many readers in one
+// goroutine, as a deterministic simulation does. As Recv does, it sheds what waited too long.
+func (c *conn) Ready() bool {
+	s := c.stack
+	s.lock()
+	defer s.unlock()
+	c.queue.expire(s.now())
+	return c.sendOnly || c.queue.n > 0 || c.finished() != nil
+}
+
 // fill moves packets from the queue into b.
 func (c *conn) fill(b *divertdrv.Batch) {
 	q := &c.queue

@@ -28,7 +28,7 @@ func (s *Stack) walk(l addr.Layer, from rank, a *divertdrv.Address, data []byte,
 		s.stats.Oversize++
 		return s.leave(a, data)
 	}
-	if l == addr.Network && s.joins() && !a.Outbound() && !t.kept() {
+	if l == addr.Network && s.joins() && !a.Outbound() && !t.kept() && mayBeFragment(data) {
 		return s.walkInbound(from, a, data, t)
 	}
 	parsed := false
@@ -86,12 +86,11 @@ func (c *conn) enqueue(a *divertdrv.Address, data []byte, t token) bool {
 
 // leave gives a packet to the Sink.
 func (s *Stack) leave(a *divertdrv.Address, data []byte) error {
-	nested := s.entrance.sinking.Load() // the Sink leads it on
-	s.sank = true
-	s.entrance.sinking.Store(true)
-	err := s.sink(a, data)
-	s.entrance.sinking.Store(nested)
-	if err != nil {
+	if !s.sank {
+		s.sank = true
+		s.entrance.sinking.Store(true) // until admit: once for a batch
+	}
+	if err := s.sink(a, data); err != nil {
 		s.stats.Refused++
 		return err
 	}
