@@ -43,6 +43,8 @@ type Filter struct {
 	Layer    Layer
 	Sublayer string
 	Weight   uint64 // higher is asked first; equal weights in the order given
+	// Weighting says what Weight is; in a policy Weight is what it came to.
+	Weighting Weighting
 	// When must hold for the filter to apply; nil: always. It was compiled for the NETWORK layer, or for NETWORK_FORWARD
 	// at IPForward.
 	When    *filter.Program
@@ -64,15 +66,15 @@ func (l Layer) DriverLayer() divertdrv.Layer {
 func (f *Filter) check() error {
 	switch {
 	case f.Name == "":
-		return fmt.Errorf("a filter at %v has no name", f.Layer)
+		return &Error{ErrNameRequired, "", fmt.Sprintf("a filter at %v has no name", f.Layer)}
 	case int(f.Layer) >= Layers:
-		return fmt.Errorf("filter %q: no layer %d", f.Name, f.Layer)
+		return filterError(ErrLayerNotFound, f.Name, "no layer %d", f.Layer)
 	case f.Action < ActionPermit || f.Action > ActionCalloutUnknown:
-		return fmt.Errorf("filter %q: no action (FWP_E_INVALID_ACTION_TYPE)", f.Name)
+		return filterError(ErrInvalidAction, f.Name, "no action")
 	case f.Action.callsOut() != (f.Callout != nil):
 		return fmt.Errorf("filter %q: action %v and its callout do not go together", f.Name, f.Action)
 	case f.When != nil && f.When.Layer() != f.Layer.DriverLayer():
 		return fmt.Errorf("filter %q: conditions compiled for layer %v, want %v", f.Name, f.When.Layer(), f.Layer.DriverLayer())
 	}
-	return nil
+	return f.checkWeight()
 }

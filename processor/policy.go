@@ -62,13 +62,14 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 			bounds := f.When.Bounds()
 			p.filters[i].bounds = &bounds
 		}
+		p.filters[i].Weight = f.weight(p.filters[i].bounds)
 		errs = append(errs, f.check())
 		if seen[f.Name] {
-			errs = append(errs, fmt.Errorf("filter %q: the name is taken", f.Name))
+			errs = append(errs, filterError(ErrAlreadyExists, f.Name, "the name is taken"))
 		}
 		seen[f.Name] = true
 		if !known[f.Sublayer] {
-			errs = append(errs, fmt.Errorf("filter %q: no sublayer %q", f.Name, f.Sublayer))
+			errs = append(errs, filterError(ErrSublayerNotFound, f.Name, "no sublayer %q", f.Sublayer))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -85,10 +86,10 @@ func orderSublayers(sublayers []Sublayer) ([]Sublayer, error) {
 	seen := make(map[string]bool, len(sublayers))
 	for _, s := range sublayers {
 		if s.Name == "" {
-			errs = append(errs, errors.New("a sublayer has no name"))
+			errs = append(errs, &Error{ErrNameRequired, "", "a sublayer has no name"})
 		}
 		if seen[s.Name] {
-			errs = append(errs, fmt.Errorf("sublayer %q: the name is taken", s.Name))
+			errs = append(errs, &Error{ErrAlreadyExists, fmt.Sprintf("sublayer %q", s.Name), "the name is taken"})
 		}
 		seen[s.Name] = true
 	}
@@ -130,6 +131,15 @@ func (p *Policy) Filters() []string {
 		names[i] = p.filters[i].Name
 	}
 	return names
+}
+
+// Weights returns what the filters' weights came to, in the order given.
+func (p *Policy) Weights() []uint64 {
+	weights := make([]uint64, len(p.filters))
+	for i := range p.filters {
+		weights[i] = p.filters[i].Weight
+	}
+	return weights
 }
 
 // Callouts returns each callout that a filter names, once, in the order of first use.

@@ -26,10 +26,12 @@ func (c *compiler) buildFilters(list []placed[filterSpec]) {
 		if !defined[s.V.Sublayer.V] {
 			c.unknown(s.V.Sublayer.node, "sublayer", s.V.Sublayer.V, sublayers)
 		}
+		weight, weighting := c.weight(s.V.Weight.node)
 		c.file.Filters = append(c.file.Filters, Filter{
 			Line: s.node.line, Column: s.node.column,
 			Filter: processor.Filter{
-				Name: string(s.V.Name.V), Layer: s.V.Layer.V.Layer, Sublayer: s.V.Sublayer.V, Weight: s.V.Weight,
+				Name: string(s.V.Name.V), Layer: s.V.Layer.V.Layer, Sublayer: s.V.Sublayer.V,
+				Weight: weight, Weighting: weighting,
 				When: c.program(&s.V.When, s.V.Layer.V.DriverLayer()), Action: c.action(&s.V),
 				Hard: s.V.Hard.V, Callout: c.callouts[s.V.Callout.V],
 			},
