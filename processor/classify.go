@@ -117,7 +117,7 @@ func (k *classifier) consult(f *boundFilter, d *decision) Verdict {
 	if d.locked {
 		k.c.Rights = 0
 	}
-	v, ok := k.call(f)
+	v, ok := k.timed(f)
 	if !ok {
 		k.counts.panics.Add(1)
 		v = Verdict{Action: Block, Hard: true, Cause: reason.CalloutPanic}

@@ -19,6 +19,7 @@ const FiltersMax = 100_000
 type Policy struct {
 	layers  [Layers][]boundSublayer
 	filters []boundFilter // in the order given
+	names   map[string]bool
 }
 
 // boundSublayer is a sublayer at one layer, with its filters in the order of asking.
@@ -50,6 +51,7 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 	}
 	p := &Policy{filters: make([]boundFilter, len(filters))}
 	seen := make(map[string]bool, len(filters))
+	p.names = seen
 	for i, f := range filters {
 		if f.Sublayer == "" {
 			f.Sublayer = DefaultSublayer
@@ -132,6 +134,9 @@ func (p *Policy) Filters() []string {
 	}
 	return names
 }
+
+// has says whether a filter has the name.
+func (p *Policy) has(name string) bool { return p.names[name] }
 
 // Weights returns what the filters' weights came to, in the order given.
 func (p *Policy) Weights() []uint64 {

@@ -24,6 +24,7 @@ type Config struct {
 	Rules       Rules           // what is done about breaches of the considerations; the zero value enforces all
 	OnViolation func(Violation) // called by whoever finds one; must not block. nil: they are counted only
 	Verify      bool            // also look for TCP that is injected from a classification by a back door; takes a lock per packet
+	Budget      time.Duration   // what a callout may take for a packet; 0: BudgetDefault
 	Timeouts    Timeouts        // of flows
 	Clock       clock.Clock     // nil: the system's
 
@@ -53,6 +54,7 @@ type Processor struct {
 	policy     atomic.Pointer[Policy]
 	rules      Rules
 	violations violations
+	budget     time.Duration
 	clock      clock.Clock
 	epoch      time.Time // what flows' times count from
 	guard      *inject.Guard
@@ -81,6 +83,7 @@ func New(cfg Config) (*Processor, error) {
 	p := &Processor{
 		handles: cfg.Handles, order: o, settles: cfg.Settle, drain: cfg.Drain, ctx: context.Background(),
 		rules: cfg.Rules, violations: violations{tell: cfg.OnViolation}, clock: cfg.Clock, epoch: cfg.Clock.Now(),
+		budget: cfg.Budget,
 	}
 	if cfg.Verify {
 		p.guard = inject.NewGuard(0)
@@ -103,6 +106,7 @@ func New(cfg Config) (*Processor, error) {
 			p.workers = append(p.workers, newWorker(p, h, injector, &cfg))
 		}
 	}
+	p.advise(cfg.Policy)
 	return p, nil
 }
 
@@ -143,9 +147,12 @@ func (c *Config) complete() error {
 	if c.Drain == 0 {
 		c.Drain = drainDefault
 	}
-	if c.Batch < 1 || c.Batch > divertdrv.BatchMax || c.Jobs < 1 || c.Jobs > jobsMax || c.Flows < 2*c.Jobs || c.Drain < 0 {
-		return fmt.Errorf("batch %d (1 to %d), jobs %d (1 to %d), flows %d (at least twice the jobs), drain %v (0 or more)",
-			c.Batch, divertdrv.BatchMax, c.Jobs, jobsMax, c.Flows, c.Drain)
+	if c.Budget == 0 {
+		c.Budget = BudgetDefault
+	}
+	if c.Batch < 1 || c.Batch > divertdrv.BatchMax || c.Jobs < 1 || c.Jobs > jobsMax || c.Flows < 2*c.Jobs || c.Drain < 0 || c.Budget < 0 {
+		return fmt.Errorf("batch %d (1 to %d), jobs %d (1 to %d), flows %d (at least twice the jobs), drain %v and budget %v (0 or more)",
+			c.Batch, divertdrv.BatchMax, c.Jobs, jobsMax, c.Flows, c.Drain, c.Budget)
 	}
 	return nil
 }
@@ -269,18 +276,15 @@ func (p *Processor) Apply(pol *Policy) (Change, error) {
 		return Change{}, errors.New("processor: Apply needs a policy")
 	}
 	old := p.policy.Swap(pol)
+	p.advise(pol)
 	return Change{Added: missing(pol, old), Removed: missing(old, pol)}, nil
 }
 
 // missing returns the filters of a that b has not.
 func missing(a, b *Policy) []string {
-	has := make(map[string]bool, len(b.filters))
-	for i := range b.filters {
-		has[b.filters[i].Name] = true
-	}
 	var names []string
 	for _, n := range a.Filters() {
-		if !has[n] {
+		if !b.has(n) {
 			names = append(names, n)
 		}
 	}

@@ -73,7 +73,7 @@ func (w *worker) adopt() {
 	old := w.policy
 	w.policy = pol
 	w.generation++
-	w.filters = w.counts.adopt(pol)
+	w.filters, w.times = w.counts.adopt(pol)
 	if old == nil || w.flows.contexts.Load() == 0 {
 		return
 	}

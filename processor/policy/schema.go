@@ -42,6 +42,7 @@ type filterSpec struct {
 	Callout  placed[string]     `yaml:"callout"`
 	Type     placed[string]     `yaml:"type" oneof:"terminating inspection unknown"`
 	Hard     placed[bool]       `yaml:"hard"`
+	Reason   placed[string]     `yaml:"reason"`
 }
 
 type calloutSpec struct {
