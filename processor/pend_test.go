@@ -81,15 +81,19 @@ func run(t *testing.T, filters ...Filter) *running {
 func (r *running) until(what string, ok func() bool) {
 	r.t.Helper()
 	for range 10_000 {
-		r.mu.Lock()
-		done := ok()
-		r.mu.Unlock()
-		if done {
+		if ok() {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
 	r.t.Fatalf("never: %s; %+v", what, r.p.Stats())
+}
+
+// left is how many packets have left to the wire. (The simulator's lock is held while they do, so no other may be taken under it.)
+func (r *running) left() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.wire)
 }
 
 func (r *running) end() divertdrv.Stats {
@@ -132,7 +136,7 @@ func TestPendAndComplete(t *testing.T) {
 			r := run(t, authFilter(p), Filter{Name: "data", Layer: DatagramData, Action: ActionCalloutInspection, Callout: seen})
 			r.send(udpOf(here, there), udpOf(here, there), udpOf(here, there))
 			r.until("three packets held", func() bool { return r.h.Stats().Held == 3 })
-			if n := len(r.wire); n != 0 {
+			if n := r.left(); n != 0 {
 				t.Errorf("%d packets left before the flow was authorised", n)
 			}
 			if err := p.pended[0].Complete(); err != nil {
@@ -162,7 +166,7 @@ func TestSecondPendIsRefused(t *testing.T) {
 	if err := p.pended[0].Complete(); err != nil {
 		t.Fatal(err)
 	}
-	r.until("the packet has passed", func() bool { return len(r.wire) == 1 })
+	r.until("the packet has passed", func() bool { return r.left() == 1 })
 	r.end()
 	if len(p.errs) != 1 || !errors.Is(p.errs[0], ErrCannotPend) {
 		t.Errorf("errors %v, want ErrCannotPend", p.errs)
@@ -187,7 +191,7 @@ func TestPendExpires(t *testing.T) {
 			want = 2
 			r.until("the next one is pended too", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return len(p.pended) == 2 })
 		} else {
-			r.until("the next one passes", func() bool { return len(r.wire) == 3 })
+			r.until("the next one passes", func() bool { return r.left() == 3 })
 		}
 		s := r.end()
 		if len(p.pended) != want || byDefault == divertdrv.Drop && s.Dropped[reason.Expired] != 2 {
@@ -204,7 +208,7 @@ func TestPendElsewhereIsRefused(t *testing.T) {
 	}
 	r := run(t, filters...)
 	r.send(udpOf(here, there))
-	r.until("it has passed", func() bool { return len(r.wire) == 1 })
+	r.until("it has passed", func() bool { return r.left() == 1 })
 	r.end()
 	if len(p.errs) != 4 {
 		t.Errorf("errors %v, want ErrCannotPend at four layers", p.errs)
@@ -239,7 +243,7 @@ func TestBlockAtFlowEstablished(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.send(tcpOf(here, there, synFlag))
-			r.until("the SYN is out", func() bool { return len(r.wire) == 1 })
+			r.until("the SYN is out", func() bool { return r.left() == 1 })
 			if err := r.sim.Receive(tcpOf(there, here, synAck)); err != nil {
 				t.Fatal(err)
 			}
