@@ -24,15 +24,11 @@ func (k *classifier) mayBlock(layer Layer, d decision) bool {
 }
 
 func blockAtEstablished(f *Filter) Violation {
-	v := Violation{
-		Rule: RuleBlockAtEstablished, Layer: ALEFlowEstablished, Filter: f.Name,
+	return Violation{
+		Rule: RuleBlockAtEstablished, Layer: ALEFlowEstablished, Callout: f.calloutName(), Filter: f.Name,
 		Detail: "BLOCK at " + ALEFlowEstablished.String() + " needs a security reason",
 		Remedy: "decide at " + ALEAuthConnect.String() + " or " + ALEAuthRecvAccept.String(),
 	}
-	if f.Callout != nil {
-		v.Callout = f.Callout.Name()
-	}
-	return v
 }
 
 // abort ends a flow: its packets are dropped, both ends of a TCP connection are reset, and its contexts are deleted. The packet at

@@ -61,20 +61,20 @@ func (t *calloutTimes) addTo(s *CalloutStats) {
 }
 
 // timed runs the callout and takes its time. The clock is read only while somebody wants to know.
-func (k *classifier) timed(f *boundFilter) (v Verdict, ok bool) {
+func (k *classifier) timed(f *boundFilter, c Callout) (v Verdict, ok bool) {
 	p := k.w.p
 	if p.rules.TimeBudget == inject.Off {
-		return k.call(f)
+		return k.call(c)
 	}
 	start := p.clock.Now()
-	v, ok = k.call(f)
+	v, ok = k.call(c)
 	took := p.clock.Now().Sub(start)
 	t := k.times[f.index]
 	t.add(took)
 	if took > p.budget {
 		t.overruns.Add(1)
 		p.violated(Violation{
-			Rule: RuleTimeBudget, Layer: k.c.Layer, Callout: f.Callout.Name(), Filter: f.Name,
+			Rule: RuleTimeBudget, Layer: k.c.Layer, Callout: c.Name(), Filter: f.Name,
 			Detail: fmt.Sprintf("took %v at %v, budget %v", took.Round(10*time.Microsecond), k.c.Layer, p.budget),
 			Remedy: "move the work to a deferred queue",
 		})

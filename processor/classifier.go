@@ -15,6 +15,7 @@ type classifier struct {
 	counts   *counters
 	policy   *Policy
 	filters  []filterCounters // of policy, by boundFilter.index
+	bound    []binding        // likewise: their callouts
 	times    []*calloutTimes  // likewise; one for all filters that name a callout, nil where none is named
 	scope    inject.Scope
 	walk     walk

@@ -73,7 +73,9 @@ func (l Layer) encrypted() bool { return l.of().height() == 0 }
 // Advice returns the breaches of considerations that show without a packet, each once: callouts that decide what a plain filter
 // could, callouts at lower layers than what they need, and plain blocks at flow-established without a reason. That a callout takes
 // too long shows only when it runs.
-func (p *Policy) Advice() (all []Violation) {
+func (p *Policy) Advice() (all []Violation) { return p.advice(nil, everyFilter) }
+
+func (p *Policy) advice(known callouts, which func(*Filter) bool) (all []Violation) {
 	type breach struct {
 		rule    Rule
 		layer   Layer
@@ -81,7 +83,11 @@ func (p *Policy) Advice() (all []Violation) {
 	}
 	told := map[breach]bool{}
 	for i := range p.filters {
-		v, found := p.filters[i].advice()
+		f := &p.filters[i].Filter
+		if !which(f) {
+			continue
+		}
+		v, found := f.advice(known.of(f))
 		key := breach{v.Rule, v.Layer, v.Callout}
 		if !found || v.Callout != "" && told[key] {
 			continue
@@ -92,11 +98,11 @@ func (p *Policy) Advice() (all []Violation) {
 	return all
 }
 
-func (f *Filter) advice() (v Violation, found bool) {
+func (f *Filter) advice(callout Callout) (v Violation, found bool) {
 	if f.Action == ActionBlock && f.Layer == ALEFlowEstablished && f.Reason == "" {
 		return blockAtEstablished(f), true
 	}
-	c, declares := f.Callout.(Needer)
+	c, declares := callout.(Needer)
 	if !declares || f.Layer.IsDiscard() {
 		return v, false
 	}

@@ -31,8 +31,7 @@ type boundSublayer struct {
 
 type boundFilter struct {
 	Filter
-	index       int  // in Policy.filters, and in every worker's counters
-	conditional bool // its callout runs only for flows for which it has a context
+	index int // in Policy.filters, and in every worker's counters and bindings
 
 	bounds *[filter.Dimensions][]filter.Range // of When; nil: it matches everything
 }
@@ -57,9 +56,6 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 			f.Sublayer = DefaultSublayer
 		}
 		p.filters[i] = boundFilter{Filter: f, index: i}
-		if c, ok := f.Callout.(Conditional); ok {
-			p.filters[i].conditional = c.ConditionalOnFlow()
-		}
 		if f.When != nil {
 			bounds := f.When.Bounds()
 			p.filters[i].bounds = &bounds

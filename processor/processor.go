@@ -52,6 +52,8 @@ const (
 // Processor classifies what its handles receive.
 type Processor struct {
 	policy     atomic.Pointer[Policy]
+	callouts   atomic.Pointer[callouts] // those that are registered
+	changing   sync.Mutex               // held while policy or callouts are replaced
 	rules      Rules
 	violations violations
 	budget     time.Duration
@@ -88,6 +90,10 @@ func New(cfg Config) (*Processor, error) {
 	if cfg.Verify {
 		p.guard = inject.NewGuard(0)
 	}
+	p.callouts.Store(&callouts{})
+	if err := p.callouts.Load().announce(changed(&Policy{}, cfg.Policy)); err != nil {
+		return nil, fmt.Errorf("processor.New: %w", err)
+	}
 	p.policy.Store(cfg.Policy)
 	origins := inject.NewOrigins()
 	for _, h := range cfg.Handles {
@@ -106,7 +112,7 @@ func New(cfg Config) (*Processor, error) {
 			p.workers = append(p.workers, newWorker(p, h, injector, &cfg))
 		}
 	}
-	p.advise(cfg.Policy)
+	p.adviseOn(cfg.Policy, everyFilter)
 	return p, nil
 }
 
@@ -271,12 +277,25 @@ type Change struct {
 }
 
 // Apply swaps the policy, atomically: each batch is judged by one policy. It may be called from any goroutine at any time.
+// ErrCalloutNotification: a callout refuses a filter that names it, and the policy in force stays.
 func (p *Processor) Apply(pol *Policy) (Change, error) {
 	if pol == nil {
 		return Change{}, errors.New("processor: Apply needs a policy")
 	}
-	old := p.policy.Swap(pol)
-	p.advise(pol)
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	return p.apply(pol)
+}
+
+// apply needs p.changing.
+func (p *Processor) apply(pol *Policy) (Change, error) {
+	old, known := p.policy.Load(), p.callouts.Load()
+	if err := known.announce(changed(old, pol)); err != nil {
+		return Change{}, err
+	}
+	p.policy.Store(pol)
+	known.withdraw(changed(pol, old))
+	p.adviseOn(pol, everyFilter)
 	return Change{Added: missing(pol, old), Removed: missing(old, pol)}, nil
 }
 

@@ -86,10 +86,12 @@ func (p *Processor) violated(v Violation) {
 	}
 }
 
-// advise tells what shows of a policy without a packet. Blocks at flow-established are told when they happen.
-func (p *Processor) advise(pol *Policy) {
+func everyFilter(*Filter) bool { return true }
+
+// adviseOn tells what shows of some filters of a policy without a packet. Blocks at flow-established are told when they happen.
+func (p *Processor) adviseOn(pol *Policy, which func(*Filter) bool) {
 	settings := map[Rule]inject.Setting{RuleNeedlessCallout: p.rules.NeedlessCallout, RuleLowLayer: p.rules.LowLayer}
-	for _, v := range pol.Advice() {
+	for _, v := range pol.advice(*p.callouts.Load(), which) {
 		if setting, asked := settings[v.Rule]; asked && setting != inject.Off {
 			p.violated(v)
 		}

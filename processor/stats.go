@@ -76,10 +76,10 @@ func (c *counters) adopt(pol *Policy) ([]filterCounters, []*calloutTimes) {
 	byFilter := make([]*calloutTimes, len(pol.filters))
 	for i := range pol.filters {
 		f := &pol.filters[i]
-		if f.Callout == nil {
+		name := f.calloutName()
+		if name == "" {
 			continue
 		}
-		name := f.Callout.Name()
 		if times[name] == nil {
 			times[name] = cmp.Or(c.times[name], new(calloutTimes))
 		}
@@ -152,12 +152,11 @@ func (p *Processor) Stats() Stats {
 	}
 	pol := p.policy.Load()
 	seen := map[string]bool{}
-	for _, c := range pol.Callouts() {
-		if seen[c.Name()] {
-			continue
+	for i := range pol.filters {
+		if name := pol.filters[i].calloutName(); name != "" && !seen[name] {
+			seen[name] = true
+			s.Callouts = append(s.Callouts, CalloutStats{Name: name})
 		}
-		seen[c.Name()] = true
-		s.Callouts = append(s.Callouts, CalloutStats{Name: c.Name()})
 	}
 	for _, w := range p.workers {
 		w.counts.addTimes(s.Callouts)
@@ -165,10 +164,7 @@ func (p *Processor) Stats() Stats {
 	for i := range pol.filters {
 		f := &pol.filters[i]
 		n := by[f.Name]
-		n.Name, n.Layer = f.Name, f.Layer
-		if f.Callout != nil {
-			n.Callout = f.Callout.Name()
-		}
+		n.Name, n.Layer, n.Callout = f.Name, f.Layer, f.calloutName()
 		s.Filters = append(s.Filters, n)
 	}
 	return s

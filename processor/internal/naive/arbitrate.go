@@ -33,6 +33,9 @@ type Says struct {
 	Port   int // not 0: it writes this destination port into the packet, if it may
 }
 
+// Callout answers for a packet.
+type Callout func(c Call, id uint64) Says
+
 // Filter is one filter of a policy.
 type Filter struct {
 	Name, Layer, Sublayer string
@@ -40,8 +43,9 @@ type Filter struct {
 	When                  Condition
 	Action                string // "permit", "block", "terminating", "inspection", "unknown"
 	Hard, Reason          bool
-	// Callout answers for the last three actions; nil: it is not registered.
-	Callout func(c Call, id uint64) Says
+	// Callout answers for the last three actions, or the one that is registered under a name.
+	Callout    Callout
+	Registered string
 	// Permits says that a filter whose callout is not registered permits.
 	Permits bool
 
@@ -136,13 +140,17 @@ func (m *Model) ask(layer, sublayer string, p *Packet, c Call) (f *Filter, says 
 // says is what one filter that applies answers.
 func (m *Model) says(f *Filter, p *Packet, c Call) (s Says, yield string) {
 	hard := map[bool]string{true: "!"}
+	callout := f.Callout
+	if callout == nil {
+		callout = m.registered[f.Registered]
+	}
 	switch {
 	case f.Action == "permit":
 		return Says{Action: "permit"}, "permit" + hard[f.Hard]
 	case f.Action == "block":
 		return Says{Action: "block", Cause: "filter", Reason: f.Reason}, "filter block!"
-	case f.Callout != nil:
-		s = m.call(f, p, c)
+	case callout != nil:
+		s = m.call(f, callout, p, c)
 	case f.Action == "inspection":
 		return Says{}, ""
 	case f.Permits:
@@ -171,10 +179,10 @@ func (m *Model) says(f *Filter, p *Packet, c Call) (s Says, yield string) {
 }
 
 // call asks a callout, writes down that it did, and changes the packet as it says.
-func (m *Model) call(f *Filter, p *Packet, c Call) Says {
+func (m *Model) call(f *Filter, callout Callout, p *Packet, c Call) Says {
 	c.Filter = f.Name
 	m.Calls = append(m.Calls, c)
-	s := f.Callout(c, p.ID)
+	s := callout(c, p.ID)
 	if h := read(p.Data); s.Port != 0 && c.Rights && s.Action != "panic" && (h.transport == "tcp" || h.transport == "udp") {
 		p.Data[h.at+2], p.Data[h.at+3] = byte(s.Port>>8), byte(s.Port)
 	}

@@ -6,9 +6,10 @@ type Model struct {
 	Established string
 	Calls       []Call // of callouts, since the last Judge began
 
-	policy  *Policy
-	version int // of the policy
-	flows   map[bool]map[string]*flow
+	policy     *Policy
+	version    int // of the policy and of what is registered
+	registered map[string]Callout
+	flows      map[bool]map[string]*flow
 }
 
 // flow is what is remembered of one.
@@ -44,6 +45,19 @@ const second = int64(1e9)
 func (m *Model) Swap(p *Policy) {
 	m.policy = p
 	m.version++
+}
+
+// Register makes a callout known under a name; nil: unknown.
+func (m *Model) Register(name string, c Callout) {
+	if m.registered == nil {
+		m.registered = map[string]Callout{}
+	}
+	m.registered[name] = c
+	for _, f := range m.policy.Filters {
+		if f.Registered == name {
+			m.version++
+		}
+	}
 }
 
 // event is what a packet is to its flow.
