@@ -15,6 +15,8 @@ type classifier struct {
 	counts   *counters
 	policy   *Policy
 	filters  []filterCounters // of policy, by boundFilter.index
+	bound    []binding        // likewise: their callouts
+	times    []*calloutTimes  // likewise; one for all filters that name a callout, nil where none is named
 	scope    inject.Scope
 	walk     walk
 	c        Classification
@@ -54,6 +56,7 @@ func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
 	s := f.advance(p.Data, h, fresh, p.Addr.Outbound(), srcHigh)
 	k.authorise(p, f, &s, fresh)
 	if why, refused := f.refusal(); refused && !s.auth {
+		f.keep(state, flags, fresh)
 		k.counts.refusedPackets.Add(1)
 		return result{cause: why}
 	}
@@ -66,8 +69,8 @@ func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
 	if guarded {
 		g.Unlock(f.key)
 	}
-	if !r.pass && !r.held && !r.ended && !fresh {
-		f.state, f.flags = state, flags // what did not go on changed nothing
+	if !r.pass && !r.held && !r.ended {
+		f.keep(state, flags, fresh)
 	}
 	if s.ends && r.pass {
 		k.w.flows.end(f)
@@ -75,9 +78,17 @@ func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
 	return r
 }
 
-// authorise says that a flow which an earlier policy authorised visits its layer again. Forwarded flows are not this host's.
+// keep has the flow be what it was before a packet that did not go on: it changed nothing.
+func (f *Flow) keep(state flowState, flags flowFlags, fresh bool) {
+	if !fresh {
+		f.state, f.flags = state, flags
+	}
+}
+
+// authorise says that a flow which an earlier policy authorised visits its layer again. Forwarded flows are not this host's; what
+// ALE is not shown leaves the question to the next packet.
 func (k *classifier) authorise(p *divertdrv.Packet, f *Flow, s *steps, fresh bool) {
-	if p.Addr.Layer() == divertdrv.NetworkForward {
+	if p.Addr.Layer() == divertdrv.NetworkForward || !forALE(p.Headers(), p.Data) {
 		return
 	}
 	if f.policy != k.w.generation && !fresh && f.authorised() && f.state != flowClosed {

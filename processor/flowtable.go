@@ -108,9 +108,14 @@ func (t *flowTable) lookup(key *wire.FlowKey, hash uint64) *Flow {
 }
 
 // over says whether the flow in an entry ended before the packet: it was silent for too long, or is closed and opened anew. One
-// that packets wait in goes on.
+// that packets wait in goes on. What only fragments and ICMP errors were seen of gives way to the first packet that ALE is shown,
+// or else a fragment would open the way for all that follows it.
 func (t *flowTable) over(f *Flow, h *wire.Headers, pkt []byte, now int64) bool {
-	return f.pending.Load() == 0 && (now-f.seen > t.patience(f) || f.reopens(h, pkt))
+	shown := forALE(h, pkt)
+	if f.flags&flowUntold != 0 && shown {
+		return true
+	}
+	return f.pending.Load() == 0 && (now-f.seen > t.patience(f) || shown && f.reopens(h, pkt))
 }
 
 // patience is how long the flow may be silent, in nanoseconds.

@@ -53,6 +53,8 @@ func condition(d func(int) int) string {
 	return b.String()
 }
 
+func parseNetwork(text string) (*filter.Program, error) { return filter.Parse(text, addr.Network) }
+
 func somePacket(d func(int) int) []byte {
 	endpoint := func(v6 bool) netip.AddrPort {
 		for {

@@ -19,6 +19,7 @@ const FiltersMax = 100_000
 type Policy struct {
 	layers  [Layers][]boundSublayer
 	filters []boundFilter // in the order given
+	names   map[string]bool
 }
 
 // boundSublayer is a sublayer at one layer, with its filters in the order of asking.
@@ -30,9 +31,7 @@ type boundSublayer struct {
 
 type boundFilter struct {
 	Filter
-	index       int      // in Policy.filters, and in every worker's counters
-	conditional bool     // its callout runs only for flows for which it has a context
-	follower    Follower // its callout, if it is one
+	index int // in Policy.filters, and in every worker's counters and bindings
 
 	bounds *[filter.Dimensions][]filter.Range // of When; nil: it matches everything
 }
@@ -51,26 +50,24 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 	}
 	p := &Policy{filters: make([]boundFilter, len(filters))}
 	seen := make(map[string]bool, len(filters))
+	p.names = seen
 	for i, f := range filters {
 		if f.Sublayer == "" {
 			f.Sublayer = DefaultSublayer
 		}
 		p.filters[i] = boundFilter{Filter: f, index: i}
-		if c, ok := f.Callout.(Conditional); ok {
-			p.filters[i].conditional = c.ConditionalOnFlow()
-		}
-		p.filters[i].follower, _ = f.Callout.(Follower)
 		if f.When != nil {
 			bounds := f.When.Bounds()
 			p.filters[i].bounds = &bounds
 		}
+		p.filters[i].Weight = f.weight(p.filters[i].bounds)
 		errs = append(errs, f.check())
 		if seen[f.Name] {
-			errs = append(errs, fmt.Errorf("filter %q: the name is taken", f.Name))
+			errs = append(errs, filterError(ErrAlreadyExists, f.Name, "the name is taken"))
 		}
 		seen[f.Name] = true
 		if !known[f.Sublayer] {
-			errs = append(errs, fmt.Errorf("filter %q: no sublayer %q", f.Name, f.Sublayer))
+			errs = append(errs, filterError(ErrSublayerNotFound, f.Name, "no sublayer %q", f.Sublayer))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -87,10 +84,10 @@ func orderSublayers(sublayers []Sublayer) ([]Sublayer, error) {
 	seen := make(map[string]bool, len(sublayers))
 	for _, s := range sublayers {
 		if s.Name == "" {
-			errs = append(errs, errors.New("a sublayer has no name"))
+			errs = append(errs, &Error{ErrNameRequired, "", "a sublayer has no name"})
 		}
 		if seen[s.Name] {
-			errs = append(errs, fmt.Errorf("sublayer %q: the name is taken", s.Name))
+			errs = append(errs, &Error{ErrAlreadyExists, fmt.Sprintf("sublayer %q", s.Name), "the name is taken"})
 		}
 		seen[s.Name] = true
 	}
@@ -132,6 +129,18 @@ func (p *Policy) Filters() []string {
 		names[i] = p.filters[i].Name
 	}
 	return names
+}
+
+// has says whether a filter has the name.
+func (p *Policy) has(name string) bool { return p.names[name] }
+
+// Weights returns what the filters' weights came to, in the order given.
+func (p *Policy) Weights() []uint64 {
+	weights := make([]uint64, len(p.filters))
+	for i := range p.filters {
+		weights[i] = p.filters[i].Weight
+	}
+	return weights
 }
 
 // Callouts returns each callout that a filter names, once, in the order of first use.

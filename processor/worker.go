@@ -29,8 +29,9 @@ type worker struct {
 	mu sync.Mutex // guards all below, but for counters
 	classifier
 	flows      *flowTable
-	generation uint32 // of policy; a flow that was authorised by another is authorised again
-	latest     int64  // with packetTime: the time of the packet that is latest
+	known      *callouts // those that are registered
+	generation uint32    // of policy and known; a flow that was authorised by another is authorised again
+	latest     int64     // with packetTime: the time of the packet that is latest
 }
 
 // run returns nil when the handle gives no more packets.
@@ -82,26 +83,30 @@ func (w *worker) packetTime(i int) int64 {
 	return w.latest
 }
 
-// adopt takes up the policy in force, so that no batch mixes two. Callouts that it names no more lose their contexts of flows.
+// adopt takes up the policy in force and the callouts that are registered, so that no batch mixes two. Callouts that are named no
+// more lose their contexts of flows.
 func (w *worker) adopt() {
-	pol := w.p.policy.Load()
-	if pol == w.policy {
+	pol, known := w.p.policy.Load(), w.p.callouts.Load()
+	if pol == w.policy && known == w.known {
 		return
 	}
-	old := w.policy
-	w.policy = pol
-	w.generation++
-	w.filters = w.counts.adopt(pol)
-	if old == nil || w.flows.contexts.Load() == 0 {
+	bound := known.bind(pol)
+	old := w.bound
+	if pol != w.policy {
+		w.filters, w.times = w.counts.adopt(pol)
+	}
+	if pol != w.policy || !slices.Equal(old, bound) {
+		w.generation++
+	}
+	w.policy, w.known, w.bound = pol, known, bound
+	if w.flows.contexts.Load() == 0 {
 		return
 	}
-	gone := slices.DeleteFunc(old.Callouts(), func(c Callout) bool { return slices.Contains(pol.Callouts(), c) })
-	if len(gone) == 0 {
-		return
+	if out := gone(old, bound); len(out) > 0 {
+		w.flows.each(func(f *Flow) {
+			f.dropContexts(func(x *flowContext) bool { return slices.Contains(out, Callout(x.callout)) })
+		})
 	}
-	w.flows.each(func(f *Flow) {
-		f.dropContexts(func(x *flowContext) bool { return slices.Contains(gone, Callout(x.callout)) })
-	})
 }
 
 // packet judges packet i of the batch.
@@ -123,10 +128,11 @@ func (w *worker) packet(i int, now int64) {
 	w.tell(p, r)
 }
 
-// tick ends flows that have been silent for too long; it is for when no packets come.
+// tick takes up a new policy, and ends flows that have been silent for too long; it is for when no packets come.
 func (w *worker) tick() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.adopt()
 	w.flows.sweep(w.time(), max(sweepMin, w.flows.used/64))
 }
 

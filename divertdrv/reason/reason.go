@@ -35,6 +35,7 @@ const (
 	Fragmented                // went on in pieces, which were injected
 	Aborted                   // its flow was ended by a callout
 	NoListener                // nobody listens at its port; told at discard layers only
+	CalloutMissing            // blocked by a filter whose callout is not registered
 	Limited                   // more than a rate limit allows
 	end
 )
@@ -51,7 +52,7 @@ var names = [Count]string{
 	"unmarked", "filter", "callout", "absorbed", "rejected", "callout-panic", "send-failed", "hold-full", "expired",
 	"abandoned", "shutdown", "too-big", "hop-limit", "malformed", "defer-full", "drop-handle", "queue-length",
 	"queue-size", "queue-time", "no-memory", "overload", "fault", "loop",
-	"fragmented", "aborted", "no-listener", "limited",
+	"fragmented", "aborted", "no-listener", "callout-missing", "limited",
 }
 
 // String returns the cause's name: lower case, words joined by hyphens.

@@ -52,6 +52,10 @@ func (c *compiler) finish() {
 	var err error
 	if c.file.Policy, err = processor.NewPolicy(sublayers, filters); err != nil {
 		c.add(0, 0, "%v", err)
+		return
+	}
+	for i, w := range c.file.Policy.Weights() {
+		c.file.Filters[i].Weight, c.file.Filters[i].Weighting = w, processor.WeightExact
 	}
 }
 

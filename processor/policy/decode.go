@@ -23,7 +23,7 @@ type placed[T any] struct {
 	node *node
 }
 
-// binder is implemented by *placed and *configNode.
+// binder is implemented by *placed, *configNode and *weightNode.
 type binder interface {
 	bind(n *node) (into any) // nil: it keeps the node itself
 }

@@ -25,6 +25,7 @@ func (f *File) Lint() []Lint {
 	all = append(all, f.lintShadowed()...)
 	all = append(all, f.lintUnused()...)
 	all = append(all, f.lintHandles()...)
+	all = append(all, f.lintConsiderations()...)
 	slices.SortStableFunc(all, func(a, b Lint) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Msg, b.Msg))
 	})
@@ -120,6 +121,18 @@ func (f *File) lintUnused() (all []Lint) {
 				"remove it, or name it in a filter with action: callout",
 			})
 		}
+	}
+	return all
+}
+
+// lintConsiderations: breaches of the considerations for callout drivers that show without a packet.
+func (f *File) lintConsiderations() (all []Lint) {
+	at := map[string]*Filter{}
+	for i := range f.Filters {
+		at[f.Filters[i].Name] = &f.Filters[i]
+	}
+	for _, v := range f.Policy.Advice() {
+		all = append(all, at[v.Filter].lint(v.Remedy+" (rule: "+v.Rule.String()+")", "%s", v.Found()))
 	}
 	return all
 }

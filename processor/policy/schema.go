@@ -36,12 +36,13 @@ type filterSpec struct {
 	Name     placed[name]       `yaml:"name,required"`
 	Layer    placed[layer]      `yaml:"layer,required"`
 	Sublayer placed[string]     `yaml:"sublayer"`
-	Weight   uint64             `yaml:"weight"`
+	Weight   weightNode         `yaml:"weight"`
 	When     placed[expression] `yaml:"when"`
 	Action   placed[string]     `yaml:"action,required" oneof:"permit block callout"`
 	Callout  placed[string]     `yaml:"callout"`
 	Type     placed[string]     `yaml:"type" oneof:"terminating inspection unknown"`
 	Hard     placed[bool]       `yaml:"hard"`
+	Reason   placed[string]     `yaml:"reason"`
 }
 
 type calloutSpec struct {
