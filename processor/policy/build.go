@@ -29,6 +29,7 @@ func build(d *decoder, doc *document, src string, opts Options) *File {
 		factory: opts.Factories, callouts: map[string]processor.Callout{},
 	}
 	c.file.Driver = c.driver(&doc.Driver)
+	c.file.Rules = doc.Rules.rules()
 	c.buildCallouts(doc.Callouts)
 	c.buildSublayers(doc.Sublayers)
 	c.buildFilters(doc.Filters)

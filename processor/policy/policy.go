@@ -40,6 +40,7 @@ type File struct {
 	Sublayers []Sublayer
 	Filters   []Filter
 	Callouts  []Callout
+	Rules     processor.Rules   // what is done about breaches of the considerations
 	Policy    *processor.Policy // compiled from the above
 
 	explicit bool // the file lists its handles

@@ -9,6 +9,7 @@ type document struct {
 	Sublayers []placed[sublayerSpec] `yaml:"sublayers"`
 	Filters   []placed[filterSpec]   `yaml:"filters"`
 	Callouts  []placed[calloutSpec]  `yaml:"callouts"`
+	Rules     rulesSpec              `yaml:"rules"`
 }
 
 type driverSpec struct {
@@ -49,4 +50,15 @@ type calloutSpec struct {
 	Name   placed[name]   `yaml:"name,required"`
 	Type   placed[string] `yaml:"type,required"`
 	Config configNode     `yaml:"config"`
+}
+
+// rulesSpec has a key for each rule of package processor.
+type rulesSpec struct {
+	NeedlessCallout    string `yaml:"needless-callout" oneof:"enforce report off"`
+	LowLayer           string `yaml:"low-layer" oneof:"enforce report off"`
+	BlockAtEstablished string `yaml:"block-at-established" oneof:"enforce report off"`
+	TimeBudget         string `yaml:"time-budget" oneof:"enforce report off"`
+	StaleChecksum      string `yaml:"stale-checksum" oneof:"enforce report off"`
+	InlineTCP          string `yaml:"inline-tcp" oneof:"enforce report off"`
+	Misaligned         string `yaml:"misaligned" oneof:"enforce report off"`
 }

@@ -20,7 +20,7 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	sections := strings.Split(string(b), "\n## ")
 	for section, spec := range map[string]any{
 		"Form": document{}, "Driver": driverSpec{}, "Handles": handleSpec{}, "Sublayers": sublayerSpec{}, "Filters": filterSpec{},
-		"Callouts": calloutSpec{},
+		"Callouts": calloutSpec{}, "Rules": rulesSpec{},
 	} {
 		text := ""
 		for _, s := range sections {
