@@ -25,7 +25,7 @@ func TestRules(t *testing.T) {
 		t.Errorf("%v, %+v, want %+v", err, f, want)
 	}
 	f, err = policy.Parse("policy.yaml", []byte("version: 1\n"), options)
-	if err != nil || f.Rules != (processor.Rules{}) {
+	if err != nil || f.Rules != (processor.Rules{TimeBudget: inject.Off}) {
 		t.Errorf("left out: %v, %+v", err, f)
 	}
 	_, err = policy.Parse("policy.yaml", []byte("version: 1\nrules: {inline-tcp: on, inline: off}\n"), options)
