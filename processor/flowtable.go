@@ -79,6 +79,9 @@ func (t *flowTable) find(data []byte, h *divertdrv.Headers, now int64) (f *Flow,
 	hash := key.Hash(t.order.seed)
 	if f = t.lookup(&key, hash); f != nil {
 		if t.over(f, h, data, now) {
+			if now-f.seen > t.patience(f) {
+				t.idled.Add(1)
+			}
 			t.end(f)
 			t.restart(f)
 			fresh = true

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/weirnet/weir/divertdrv/pcapdrv"
+	"github.com/weirnet/weir/inject/craft"
 	"github.com/weirnet/weir/internal/daemon"
 	"github.com/weirnet/weir/processor"
 	"github.com/weirnet/weir/processor/callouts/tap"
@@ -83,11 +86,33 @@ func TestTapsDoNotShareFiles(t *testing.T) {
 	}
 }
 
-// When a capture is run, time is that of its packets: flows that were silent in it are over, however fast it is read.
+// When a capture is run, time is that of its packets, however fast it is read: a flow that was silent for longer than it may be
+// is over, and the next packet opens another.
 func TestCapturesRunByTheirOwnTime(t *testing.T) {
-	plan := daemon.Plan{Driver: daemon.Driver{Backend: daemon.Pcap, In: "../../testdata/captures/dns.pcap"}, Handles: everything(t)}
-	r, err := run(t, plan)
-	if err != nil || r.Pipeline["flows"] == 0 {
+	path := filepath.Join(t.TempDir(), "two.pcapng")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := pcapdrv.NewWriter(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := craft.UDP(netip.MustParseAddrPort("10.0.0.1:5000"), netip.MustParseAddrPort("10.0.0.2:53"), []byte("?"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const second = int64(1e9)
+	for _, at := range []int64{0, 50, 100, 200, 210} { // one pause is longer than the minute that datagrams have
+		if err := w.Write(pcapdrv.Record{Time: 1_700_000_000*second + at*second, Data: data, Link: pcapdrv.LinkRaw}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Flush(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := run(t, daemon.Plan{Driver: daemon.Driver{Backend: daemon.Pcap, In: path}, Handles: everything(t)})
+	if err != nil || r.Received != 5 || r.Pipeline["flows"] != 2 || r.Pipeline["flows_idle"] != 1 {
 		t.Errorf("%v, %+v", err, r)
 	}
 }
