@@ -18,7 +18,7 @@ type Fate uint8
 // The fates.
 const (
 	Dropped  Fate = iota
-	Passed        // it goes on; behind held or deferred packets of its flow it may have to wait
+	Passed        // it goes on; behind held or deferred packets of its flow it waits, and is dropped if the flow is aborted meanwhile
 	HeldBack      // a callout holds it; what becomes of it later is told only of a pended one, to those behind who follow it then
 )
 
