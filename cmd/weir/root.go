@@ -39,7 +39,7 @@ permit it, block it, or give it to a callout that counts, rewrites or answers it
 	)
 	root.SetHelpCommandGroupID(groupProgram)
 	root.SetCompletionCommandGroupID(groupProgram)
-	root.AddCommand(newRun(), newCheck(), newExplain(), newFilter(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newExplain(), newFilter(), newDoctor(), newVersion())
 	return root
 }
 

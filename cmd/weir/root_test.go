@@ -100,7 +100,6 @@ func TestFailure(t *testing.T) {
 		"no capture":      {"run true -r nothing.pcap", "nothing.pcap: no such file"},
 		"foreign capture": {"run true -r root_test.go", "not a capture"},
 		"not yet":         {"run true --driver windivert", "this version does not have it yet; there are sim and pcap"},
-		"auto":            {"run true --driver auto", "this version does not have it yet; there are sim and pcap"},
 		"no place":        {"run true -w nothing/out.pcapng", "no such file"},
 		"eval no capture": {"filter eval tcp -r nothing.pcap", "no such file"},
 	} {

@@ -38,7 +38,15 @@ const (
 
 var rooms = []room{
 	{dir: "internal/clock", why: "a leaf: whoever waits can be given a virtual clock, so it must not depend on who waits"},
-	{dir: "internal/nettest", modules: []string{xsys}, why: "a leaf: the tests of every room may ask it for namespaces and traffic"},
+	{dir: "internal/netns", modules: []string{xsys}, why: "a leaf: it moves a thread, and knows nothing of what runs there"},
+	{
+		dir: "internal/netlink", may: []string{"internal/netns"}, modules: []string{xsys},
+		why: "a leaf but for where its socket is opened: it carries messages whose meaning is their owner's",
+	},
+	{
+		dir: "internal/nettest", may: []string{"internal/netlink", "internal/netns"}, modules: []string{xsys},
+		why: "the tests of every room may ask it for namespaces and traffic, so it knows none of them",
+	},
 	{
 		dir: "internal/netstack", may: []string{"internal/clock"}, modules: []string{gvisor},
 		why: "a TCP to test with: it knows bytes and time, so the tests of every room may ask it for connections",
@@ -57,6 +65,10 @@ var rooms = []room{
 	{
 		dir: "divertdrv/filter", may: []string{"divertdrv/wire", "divertdrv/addr"},
 		why: "a filter is text and a program over headers and an address; it knows no handle, so tools can use it alone",
+	},
+	{
+		dir: "divertdrv/filter/lower", may: []string{"divertdrv/wire", "divertdrv/addr", "divertdrv/filter"}, modules: []string{ebpf},
+		why: "it writes instructions and loads none, so every platform can say what a filter becomes",
 	},
 	{
 		dir: "divertdrv", may: []string{"divertdrv/wire", "divertdrv/addr", "divertdrv/reason", "divertdrv/filter", "internal/clock"},
@@ -85,8 +97,10 @@ var rooms = []room{
 		why: "a driver stands below injection and processing; capture files are read and written here only",
 	},
 	{
-		dir: "divertdrv/nfqdrv/...", may: join(seam, "divertdrv/frag", "divertdrv/internal/flows", "divertdrv/proc"), modules: []string{xsys, ebpf},
-		why: "a driver stands below injection and processing",
+		dir:     "divertdrv/nfqdrv/...",
+		may:     join(seam, "divertdrv/filter/lower", "divertdrv/frag", "divertdrv/internal/flows", "divertdrv/proc", "internal/netlink", "internal/netns"),
+		modules: []string{xsys, ebpf},
+		why:     "a driver stands below injection and processing",
 	},
 	{
 		dir: "divertdrv/windrv/...", may: join(seam, "divertdrv/proc"), modules: []string{divertGo, xsys},

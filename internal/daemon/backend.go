@@ -30,8 +30,12 @@ func openBackend(d *Driver, fail func(error)) (backend, error) {
 	if err := CheckBackend(d.Backend); err != nil {
 		return nil, err
 	}
-	if d.Backend == Pcap {
+	switch d.Backend {
+	case Pcap:
 		return openCapture(d)
+	case Sim:
+		return openSimulated(d, fail)
+	default:
+		return openLive(d)
 	}
-	return openSimulated(d, fail)
 }

@@ -26,7 +26,12 @@ const (
 func Backends() []string { return []string{Auto, WinDivert, NFQueue, Sim, Pcap} }
 
 // Drivers returns the backends that are linked into this program.
-func Drivers() []string { return []string{Sim, Pcap} }
+func Drivers() []string {
+	if platform == "" {
+		return []string{Sim, Pcap}
+	}
+	return []string{Sim, Pcap, platform}
+}
 
 // Driver says where packets come from and go to.
 type Driver struct {
@@ -43,6 +48,9 @@ type Driver struct {
 	Seed    uint64
 	Packets int
 }
+
+// repeats says that the same plan must give the same result every time: captures and simulations do.
+func (d *Driver) repeats() bool { return d.Backend == Sim || d.Backend == Pcap }
 
 // Plan is what to run. It is not changed once it is opened.
 type Plan struct {
@@ -63,7 +71,7 @@ var ErrNotYet = errors.New("this version does not have it yet")
 // CheckBackend says whether a backend can be opened by this program.
 func CheckBackend(name string) error {
 	switch {
-	case slices.Contains(Drivers(), name):
+	case slices.Contains(Drivers(), name), name == Auto && platform != "":
 		return nil
 	case slices.Contains(Backends(), name):
 		return fmt.Errorf("driver %s: %w; there are %s: name a capture with -r, or take --driver sim",

@@ -47,6 +47,9 @@ func (s *Session) open() (err error) {
 		s.driver = nil
 		return err
 	}
+	if err := s.startCallouts(); err != nil { // before a handle takes the first packet
+		return err
+	}
 	s.meter = &metered{Driver: s.driver}
 	if s.plan.Count > 0 {
 		s.meter.quota = &quota{handles: uint64(len(s.plan.Handles)), left: s.plan.Count}
@@ -56,15 +59,11 @@ func (s *Session) open() (err error) {
 			return err
 		}
 	}
-	if err := s.startCallouts(); err != nil {
-		return err
-	}
 	cfg := processor.Config{
 		Handles: s.handles,
 		Policy:  s.plan.Policy,
 		Rules:   s.plan.Rules,
-		// Captures and simulations give the same result every time.
-		Settle: true, PacketTime: true,
+		Settle:  s.plan.Driver.repeats(), PacketTime: s.plan.Driver.repeats(),
 	}
 	if s.plan.Verify {
 		s.verify = newVerifier(s.log)

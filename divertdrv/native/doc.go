@@ -1,0 +1,7 @@
+// Package native links the platform's own divert driver: import it for its side effect, and divertdrv.Open needs no
+// Options.Driver.
+//
+//	import _ "github.com/weirnet/weir/divertdrv/native"
+//
+// On Linux that is nfqdrv in the network namespace of whoever opens a handle. Nothing is opened or loaded before Open.
+package native

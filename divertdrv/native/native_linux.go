@@ -1,0 +1,8 @@
+package native
+
+import (
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/nfqdrv"
+)
+
+func init() { divertdrv.RegisterNative(nfqdrv.New(nfqdrv.Config{})) }

@@ -1,0 +1,62 @@
+package nfqdrv
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// keepEvery is how often the keeper looks. Meanwhile the kernel's own limit must suffice, and what waited is that much older than
+// it seems.
+const keepEvery = 10 * time.Millisecond
+
+// keeper looks after a handle's queue while nobody reads it: the kernel can only refuse the newest packets, but a queue sheds its
+// oldest, and those that waited too long. It rests while a Recv waits, so an idle handle costs nothing.
+type keeper struct {
+	timer   *time.Timer
+	running atomic.Bool // the timer will call
+	resting atomic.Bool // a Recv waits for the kernel
+}
+
+func (k *keeper) start(look func()) {
+	k.running.Store(true)
+	k.timer = time.AfterFunc(time.Hour, look)
+	k.timer.Reset(keepEvery) // not before the timer is in its place
+}
+
+// rest is called before a Recv waits, resume after it.
+func (k *keeper) rest() { k.resting.Store(true) }
+
+func (k *keeper) resume() {
+	k.resting.Store(false)
+	if k.running.CompareAndSwap(false, true) {
+		k.timer.Reset(keepEvery)
+	}
+}
+
+// again has the timer call once more, unless a Recv waits.
+func (k *keeper) again() {
+	if k.resting.Load() {
+		k.running.Store(false)
+		if k.resting.Load() || !k.running.CompareAndSwap(false, true) {
+			return // it will resume
+		}
+	}
+	k.timer.Reset(keepEvery)
+}
+
+// keep is what the timer calls.
+func (c *conn) keep() {
+	if c.in.mu.TryLock() {
+		defer c.in.mu.Unlock()
+		if c.closing.Load() {
+			return
+		}
+		c.in.look()
+		c.pump()
+		c.in.backlog.expire(c.in.now)
+		c.tell()
+	}
+	if !c.closing.Load() {
+		c.keeper.again()
+	}
+}

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package daemon
+
+import "github.com/weirnet/weir/divertdrv"
+
+// platform is the backend that Auto stands for: there is none yet.
+const platform = ""
+
+func platformDriver() divertdrv.Driver { return nil }
