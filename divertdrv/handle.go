@@ -146,6 +146,9 @@ func (h *Handle) Inject(p []Packet) (n int, err error) {
 	return n, h.opError("inject", err)
 }
 
+// Clock is what the driver goes by: deadlines of held packets, and time stamps.
+func (h *Handle) Clock() clock.Clock { return h.clock }
+
 // MTU is the largest packet, in bytes with its IP header, that can leave here on the way that p takes out of this host, by its
 // Address and destination; 0: the driver does not know.
 func (h *Handle) MTU(p *Packet) int {

@@ -98,9 +98,8 @@ func (c *Classification) Defer(fn func(d *Deferred)) bool {
 }
 
 // Hold takes the packet out of its batch until Held.Release, or the deadline with byDefault; Classify must return at once, and
-// its verdict does not count. Later packets of the flow wait behind it, but for those that are held too: each of them goes when its
-// own hold ends, so who holds several of a flow releases them in order and gives them one deadline. The error is
-// divertdrv.ErrHoldFull, and the packet then takes byDefault.
+// its verdict does not count. Later packets of the flow wait behind it, held ones too. The error is divertdrv.ErrHoldFull, and the
+// packet then takes byDefault.
 func (c *Classification) Hold(deadline time.Duration, byDefault divertdrv.Mark) (*Held, error) {
 	if !c.open {
 		return nil, ErrScopeClosed

@@ -7,6 +7,7 @@ import (
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/reason"
 	"github.com/weirnet/weir/inject"
+	"github.com/weirnet/weir/internal/clock"
 )
 
 // Deferred is a deferred call's way to act; valid during the call.
@@ -22,16 +23,46 @@ func (d *Deferred) Flow() *Flow { return d.flow }
 func (d *Deferred) Inject(in inject.Injection) error { return d.injector.Inject(nil, in) }
 
 // Held is a packet that a callout took out of the pipeline. It may be changed until it is released.
+//
+// Release says what becomes of it; it goes when the packets of its flow that were held or deferred before it have gone, so that
+// the order within the flow is kept whoever is released first.
 type Held struct {
 	*divertdrv.Held
-	injector *inject.Injector
+	w         *worker
+	injector  *inject.Injector
+	byDefault divertdrv.Mark
+	flow      *Flow // nil: it has no place in a flow's order
+	timer     clock.Timer
+	decided   atomic.Bool
+	mark      divertdrv.Mark // valid iff decided, as is why
+	why       divertdrv.Cause
+	goes      atomic.Bool               // it may go as soon as it is its turn
+	told      func(mark divertdrv.Mark) // nil, or told of the decision before anything follows from it
 }
 
-// Release completes the packet: exactly once, as divertdrv.Held does. One that passes and grew past the MTU is treated as the
-// injector's TooBig says.
+// Release completes the packet: exactly once. ErrReleased: it was released before, by whomever, or its deadline has passed. One
+// that passes and grew past the MTU is treated as the injector's TooBig says. What the driver says to it is in the handle's Stats.
 func (h *Held) Release(m divertdrv.Mark, why divertdrv.Cause) error {
-	return h.injector.Release(h.Held, m, why)
+	if h.decided.Swap(true) {
+		return divertdrv.ErrReleased
+	}
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	h.mark, h.why = m&divertdrv.Pass, why
+	if h.told != nil {
+		h.told(h.mark)
+	}
+	if h.flow == nil {
+		h.finish()
+		return nil
+	}
+	h.flow.queue.release(h.flow, &h.goes)
+	return nil
 }
+
+// finish carries the decision out.
+func (h *Held) finish() { _ = h.injector.Release(h.Held, h.mark, h.why) }
 
 // defers makes a job of fn.
 func (k *classifier) defers(f *Flow, fn func(d *Deferred)) bool {
@@ -59,38 +90,38 @@ func (k *classifier) contain(fn func()) {
 	fn()
 }
 
-// holds takes the packet of c out of the batch, with a place in its flow's order. released, if not nil, is called when it was
-// released, by whomever, before the packets behind it go on.
-func (k *classifier) holds(c *Classification, deadline time.Duration, byDefault divertdrv.Mark, released func()) (*Held, error) {
+// holds takes the packet of c out of the batch, with a place in its flow's order. told, if not nil, is told of what was decided
+// for it, by whomever, before the packets behind it go on.
+func (k *classifier) holds(c *Classification, deadline time.Duration, byDefault divertdrv.Mark, told func(divertdrv.Mark)) (*Held, error) {
 	if k.batch == nil || c.index == inNoBatch {
 		return nil, ErrCannotPend
 	}
-	ordered := c.Flow != nil && k.w.p.order.reserve()
-	hd, err := k.batch.Hold(c.index, deadline, byDefault)
+	p := k.w.p
+	ordered := c.Flow != nil && p.order.reserve()
+	taken, err := k.batch.Hold(c.index, 0, byDefault) // the deadline is kept here, for the order's sake
 	if err != nil {
 		if ordered {
-			k.w.p.order.room.Add(1)
+			p.order.room.Add(1)
 		}
 		return nil, err
 	}
 	k.counts.heldPackets.Add(1)
-	k.w.p.held.add(hd, byDefault)
-	on := func() {}
+	h := &Held{Held: taken, w: k.w, injector: k.injector, byDefault: byDefault & divertdrv.Pass, told: told}
+	p.held.add(h)
 	if ordered {
-		f, q, gone := c.Flow, c.Flow.queue, new(atomic.Bool)
-		f.pending.Add(1)
-		k.jobs = append(k.jobs, &job{flow: f, wait: gone})
-		on = func() { q.release(f, gone) }
+		h.flow = c.Flow
+		h.flow.pending.Add(1)
+		k.jobs = append(k.jobs, &job{flow: h.flow, wait: &h.goes, run: h.finish})
 	}
-	hd.AfterRelease(func() {
-		k.w.p.held.remove(hd)
-		if released != nil {
-			released()
-		}
-		on()
+	if deadline > 0 {
+		h.timer = p.clock.AfterFunc(deadline, func() { _ = h.Release(h.byDefault, reason.Expired) })
+	}
+	taken.AfterRelease(func() {
+		p.held.remove(h)
+		_ = h.Release(h.byDefault, reason.Abandoned) // if the handle was closed over it: what waits behind it goes on
 	})
-	c.held = &Held{Held: hd, injector: k.injector}
-	return c.held, nil
+	c.held = h
+	return h, nil
 }
 
 // park makes a packet that may pass wait behind its flow's jobs. Without room it is dropped: passing it would break the order.

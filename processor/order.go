@@ -39,11 +39,11 @@ type flowQueue struct {
 	ready []*Flow
 }
 
-// job is one entry of a flow's list. Exactly one of run and wait is set.
+// job is one entry of a flow's list.
 type job struct {
 	flow *Flow
 	run  func()
-	wait *atomic.Bool // a held packet: until true the list stops here
+	wait *atomic.Bool // not nil: a held packet; until true the list stops here
 	next *job
 }
 
@@ -105,8 +105,8 @@ func (o *order) submit(jobs []*job) {
 	}
 }
 
-// release lets the list of f go on behind a held packet. The flag is set under the lock: once the job is taken off the list the
-// flow's entry may go to another flow, of another queue.
+// release lets a held packet go when it is its turn, and then the list of f go on. The flag is set under the lock: once the job is
+// taken off the list the flow's entry may go to another flow, of another queue.
 func (q *flowQueue) release(f *Flow, released *atomic.Bool) {
 	q.mu.Lock()
 	released.Store(true)
@@ -130,9 +130,7 @@ func (q *flowQueue) drain() {
 		if j == nil {
 			return
 		}
-		if j.run != nil {
-			j.run()
-		}
+		j.run()
 		q.order.room.Add(1)
 		j.flow.pending.Add(-1) // from here on the flow may be another
 	}

@@ -70,7 +70,7 @@ func TestJobsOfAFlowRunInOrder(t *testing.T) {
 		s.flow.pending.Add(1)
 		if want := s.made; rng.IntN(10) == 0 && s.open == nil {
 			s.open = new(atomic.Bool)
-			j.wait = s.open
+			j.wait, j.run = s.open, func() {}
 		} else {
 			j.run = func() {
 				if s.next > want {

@@ -30,8 +30,8 @@ func (k *classifier) pends(c *Classification, deadline time.Duration, byDefault 
 		return nil, ErrCannotPend
 	}
 	p := &Pended{w: k.w, flow: f, asked: c.Layer}
-	hd, err := k.holds(c, deadline, byDefault, func() {
-		if !p.called.Swap(true) && byDefault == divertdrv.Drop { // by its deadline, or because the handle is closed
+	hd, err := k.holds(c, deadline, byDefault, func(m divertdrv.Mark) {
+		if !p.called.Swap(true) && m == divertdrv.Drop { // by its deadline, or because the handle is closed
 			f.refuse(reason.Expired, true)
 		}
 	})

@@ -26,7 +26,7 @@ type Config struct {
 	Verify      bool            // also look for TCP that is injected from a classification by a back door; takes a lock per packet
 	Budget      time.Duration   // what a callout may take for a packet; 0: BudgetDefault
 	Timeouts    Timeouts        // of flows
-	Clock       clock.Clock     // nil: the system's
+	Clock       clock.Clock     // nil: that of the first handle
 
 	Batch int // packets a reader takes at once, 1 to BatchMax; 0: 64
 	Flows int // flows that a reader remembers; 0: 16384; at least twice Jobs
@@ -150,7 +150,7 @@ func (c *Config) complete() error {
 	fill(&c.Jobs, jobsDefault)
 	fill(&c.Flows, max(flowsDefault, 2*c.Jobs))
 	if c.Clock == nil {
-		c.Clock = clock.System
+		c.Clock = c.Handles[0].Clock()
 	}
 	if c.Drain == 0 {
 		c.Drain = drainDefault

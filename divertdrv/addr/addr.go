@@ -73,6 +73,10 @@ func (a *Address) TCPChecksum() bool { return a.flags&bitTCPChecksum != 0 }
 // UDPChecksum says that the UDP checksum in the packet is final; false: it is owed before injection.
 func (a *Address) UDPChecksum() bool { return a.flags&bitUDPChecksum != 0 }
 
+// FlagBits returns the flags as they stand in the structure, from bit 0: Sniffed, Outbound, Loopback, Impostor, IPv6, IPChecksum,
+// TCPChecksum, UDPChecksum. One load for those who decide by several of them.
+func (a *Address) FlagBits() uint8 { return uint8(a.flags >> 16) }
+
 func (a *Address) set(bit uint32, on bool) {
 	if on {
 		a.flags |= bit

@@ -63,6 +63,16 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+func TestFlagBits(t *testing.T) {
+	var a addr.Address
+	a.SetLayer(addr.LayerSocket, addr.EventClose)
+	a.SetOutbound(true)
+	a.SetIPv6(true)
+	if got := a.FlagBits(); got != 1<<1|1<<4 {
+		t.Errorf("got %08b", got)
+	}
+}
+
 func TestLayerAndEvent(t *testing.T) {
 	var a addr.Address
 	a.SetLayer(0xff, 0xff)

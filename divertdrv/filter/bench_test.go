@@ -65,6 +65,37 @@ func BenchmarkMatch(b *testing.B) {
 	}
 }
 
+// BenchmarkMatchBatch is the same a batch at a time; it reports for one packet.
+func BenchmarkMatchBatch(b *testing.B) {
+	for _, bm := range []struct{ name, src string }{
+		{"short", shortFilter},
+		{"medium", mediumFilter},
+		{"ranges20hit", ranges(20, 77)},
+		{"ranges20miss", ranges(20, 78)},
+		{"local", "remoteAddr == 10.77.1.9 and remotePort == 443"},
+		{"payload", "tcp.Payload32[0] == 0x01020304 and tcp.Payload[-1] == 4"},
+		{"true", "true"},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			p, err := Parse(bm.src, addr.Network)
+			if err != nil {
+				b.Fatal(err)
+			}
+			a, pkt, h := hotPacket()
+			v := make([]View, 64)
+			for i := range v {
+				v[i] = View{&a, pkt, &h}
+			}
+			hits := make([]bool, len(v))
+			b.ReportAllocs()
+			for b.Loop() {
+				p.MatchBatch(v, hits)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(v)), "ns/packet")
+		})
+	}
+}
+
 func BenchmarkParse(b *testing.B) {
 	for _, src := range []string{shortFilter, mediumFilter, ranges(20, 77), ranges(127, 128)} {
 		b.Run(fmt.Sprint(len(src)), func(b *testing.B) {

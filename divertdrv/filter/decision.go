@@ -86,8 +86,16 @@ func appendPiece(d []piece, p piece) []piece {
 
 // absorb replaces each piece of d that leads to a test of the same field by what that test decides, so that a chain of
 // comparisons of one field becomes one step. then returns the pieces of such a test, nil for any other edge.
+// The pieces of d are not kept.
 func absorb(d []piece, then func(edge uint16) []piece) []piece {
-	var out []piece
+	n := len(d)
+	for _, p := range d {
+		n += len(then(p.edge))
+	}
+	out := d[:0]
+	if n > len(d) {
+		out = make([]piece, 0, n)
+	}
 	var from u128 // least value of the piece
 	for _, p := range d {
 		inner := then(p.edge)
@@ -109,54 +117,4 @@ func absorb(d []piece, then func(edge uint16) []piece) []piece {
 		}
 	}
 	return out
-}
-
-// table finds the edge of a value among the pieces of a narrow field.
-type table struct {
-	upper []uint64
-	edges []uint16
-}
-
-func newTable(d []piece, shift uint8) (t table) {
-	for _, p := range d {
-		t.upper, t.edges = append(t.upper, p.upper.lo<<shift), append(t.edges, p.edge)
-	}
-	return t
-}
-
-func (t *table) find(v uint64) uint16 {
-	at, n := 0, len(t.upper)
-	for n > 1 {
-		half := n / 2
-		if t.upper[at+half-1] < v {
-			at += half
-		}
-		n -= half
-	}
-	return t.edges[at]
-}
-
-// wideTable is a table of 128-bit values.
-type wideTable struct {
-	upper []u128
-	edges []uint16
-}
-
-func newWideTable(d []piece) (t wideTable) {
-	for _, p := range d {
-		t.upper, t.edges = append(t.upper, p.upper), append(t.edges, p.edge)
-	}
-	return t
-}
-
-func (t *wideTable) find(v u128) uint16 {
-	at, n := 0, len(t.upper)
-	for n > 1 {
-		half := n / 2
-		if t.upper[at+half-1].less(v) {
-			at += half
-		}
-		n -= half
-	}
-	return t.edges[at]
 }

@@ -2,7 +2,9 @@
 // with the same texts accepted and the same answer for every packet.
 //
 // A text becomes tokens (lexer.go), a tree (parser.go), a list of tests with a success and a failure edge that only lead
-// forward (flatten.go), which is also what the driver runs, and from that the nodes which Match runs (lower.go, run.go).
+// forward (flatten.go), which is also what the driver runs. From that the optimiser makes a graph (graph.go), in which edges are
+// led past what is known on their way (thread.go) and what loads the same value comes together (chain.go), and from the graph
+// the nodes (lower.go) that Match walks (run.go), and MatchBatch for many packets side by side (batch.go).
 //
 // Where WinDivert itself is wrong, the default is right and Compat22 reproduces it:
 //

@@ -13,9 +13,13 @@ func (id fieldID) largest() number {
 
 // refused says why WinDivert's driver refuses a test, "" if it takes it.
 func (c *comparison) refused() string {
+	seen := *c
+	seen.truncate()
 	switch largest := c.field.largest(); {
 	case c.value.negativeZero():
 		return "-0 is no number to the driver; write 0"
+	case seen.value.negativeZero():
+		return "the driver sees the lowest 32 bits of the constant, which are -0, and that is no number to it; write -1"
 	case c.value.cmp(largest) > 0:
 		return fields[c.field].name + " is at most " + formatValue(c.field, largest) + ", and the driver takes no greater constant for it"
 	}

@@ -79,34 +79,19 @@ func (p *Program) Match(a *addr.Address, pkt []byte, h *wire.Headers) bool {
 	case h == nil:
 		return p.matchParsing(a, pkt)
 	}
-	return h.Version != 0 && p.run(p.packetFacts(a, h), a, pkt, h)
+	return h.Version != 0 && p.run(p.code.packetFacts(a, h), a, pkt, h)
 }
 
 func (p *Program) matchEvent(a *addr.Address) bool {
 	if p.layer == addr.LayerReflect {
-		return p.run(factAlways, a, nil, nil)
+		return p.run(0, a, nil, nil)
 	}
 	return p.run(p.endpointFacts(a), a, nil, nil)
 }
 
 func (p *Program) matchParsing(a *addr.Address, pkt []byte) bool {
 	var h wire.Headers
-	return wire.Parse(pkt, &h) && p.run(p.packetFacts(a, &h), a, pkt, &h)
-}
-
-// View is one packet or event for MatchBatch, with the arguments of Match.
-type View struct {
-	Addr    *addr.Address
-	Data    []byte
-	Headers *wire.Headers
-}
-
-// MatchBatch sets hits[i] to whether the program accepts v[i]. hits must be at least as long as v.
-func (p *Program) MatchBatch(v []View, hits []bool) {
-	hits = hits[:len(v)]
-	for i := range v {
-		hits[i] = p.Match(v[i].Addr, v[i].Data, v[i].Headers)
-	}
+	return wire.Parse(pkt, &h) && p.run(p.code.packetFacts(a, &h), a, pkt, &h)
 }
 
 // Layer returns the layer that the program was compiled for.
@@ -121,5 +106,5 @@ func (p *Program) Tests() int { return len(p.tests) }
 // Always says whether the program gives all packets and events the same answer, and which. (What is no IP packet never
 // matches at the layers of packets.)
 func (p *Program) Always() (value, constant bool) {
-	return p.code.entry == accept, p.code.entry >= accept
+	return p.code.accepts(p.code.entry), int(p.code.entry) >= len(p.code.nodes)
 }

@@ -114,26 +114,6 @@ func TestAlways(t *testing.T) {
 	}
 }
 
-// TestMergedChains: comparisons of one field that follow each other are one step, whatever they are.
-func TestMergedChains(t *testing.T) {
-	for _, tt := range []struct {
-		src   string
-		nodes int
-	}{
-		{ranges(20, 77), 1},
-		{"tcp.DstPort == 80 or tcp.DstPort == 443 or tcp.DstPort >= 8000 and tcp.DstPort <= 8100", 1},
-		{"not tcp.DstPort == 80 and not tcp.DstPort == 443", 1},
-		{"remoteAddr == 10.0.0.1 or remoteAddr == ::1", 1},
-		{"tcp.DstPort == 80 or tcp.SrcPort == 80", 2},
-		{"packet[0] == 1 or packet[1] == 1", 2},
-		{"(tcp.DstPort < 1024 ? tcp.DstPort == 80 : tcp.DstPort == 8080) and outbound", 2},
-	} {
-		if got := len(mustParse(t, tt.src, addr.Network).code.nodes); got != tt.nodes {
-			t.Errorf("%q: %d nodes, want %d", tt.src, got, tt.nodes)
-		}
-	}
-}
-
 // TestRandomFields: the same for a packet and its time, spread evenly over others, and of the width they claim.
 func TestRandomFields(t *testing.T) {
 	a, pkt, h := hotPacket()

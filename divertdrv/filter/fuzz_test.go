@@ -98,13 +98,14 @@ func FuzzMatch(f *testing.F) {
 		var h wire.Headers
 		wire.Parse(pkt, &h)
 		want := refMatch(e, layer, full, pkt, allFaults)
-		if p.Match(&a, pkt, &h) != want || p.Match(&a, pkt, nil) != want {
+		v := View{&a, pkt, &h}
+		if hits := batchHits(p, []View{v, v, v, v, v}); p.Match(&a, pkt, &h) != want || p.Match(&a, pkt, nil) != want || hits[4] != want {
 			t.Fatalf("%s %q on %x: want %t", layer, src, pkt, want)
 		}
 	})
 }
 
-// FuzzObject: hostile objects are refused, or are programs that end.
+// FuzzObject: hostile objects are refused, or are programs that end, and that the optimiser does not change.
 func FuzzObject(f *testing.F) {
 	f.Add("X_eXWWAX", uint8(0))
 	f.Add("Z_2cWWaLXX_1+WWG40Oa1VV=WWLYX_2WWW1rAX", uint8(3))
@@ -119,7 +120,13 @@ func FuzzObject(f *testing.F) {
 				continue
 			}
 			a, pkt, h := hotPacket()
-			p.Match(&a, pkt, &h)
+			v := View{&a, pkt, &h}
+			if layer > addr.NetworkForward {
+				v.Headers = nil
+			}
+			if got := p.Match(&a, pkt, v.Headers); got != plainMatch(p, &v) {
+				t.Fatalf("%s: the optimiser says %t", body, got)
+			}
 			p.Match(&a, nil, nil)
 			object, _ := p.Object()
 			if q, err := Parse(object, layer, opts...); err != nil || q.Tests() != p.Tests() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/weirnet/weir/divertdrv/addr"
@@ -138,6 +139,7 @@ type filters struct {
 	layer  addr.Layer
 	sample *refState
 	fields []string
+	few    bool // fields and constants come again and again
 }
 
 func (d dice) filters(layer addr.Layer, a *addr.Address, pkt []byte) *filters {
@@ -150,11 +152,30 @@ func (d dice) filters(layer addr.Layer, a *addr.Address, pkt []byte) *filters {
 			f.fields = append(f.fields, name)
 		}
 	}
-	// Filters of few fields give the optimiser chains to join.
-	if f.chance(40) {
-		f.fields = []string{f.one(f.fields...), f.one(f.fields...)}
-	}
+	f.narrow()
 	return f
+}
+
+// narrow picks few fields at times: they give the optimiser chains to join, and guards between tests of one field.
+func (f *filters) narrow() {
+	if f.chance(50) {
+		return
+	}
+	some := []string{f.one(f.fields...), f.one(f.fields...)}
+	if f.chance(60) {
+		related := map[addr.Layer][]string{
+			addr.Network:      {"tcp", "ip", "udp", "outbound", "inbound", "tcp.DstPort", "ip.DstAddr", "tcp.SrcPort", "ip.TTL", "remoteAddr", "packet"},
+			addr.LayerFlow:    {"tcp", "ip", "ipv6", "inbound", "localPort", "remoteAddr", "protocol"},
+			addr.LayerReflect: {"layer", "priority", "processId"},
+		}
+		related[addr.NetworkForward] = append(slices.Clone(related[addr.Network][:3]), related[addr.Network][5:9]...)
+		related[addr.LayerSocket] = related[addr.LayerFlow]
+		for range 1 + f.dice(3) {
+			some = append(some, f.one(related[f.layer]...))
+		}
+		some = some[f.dice(3):]
+	}
+	f.fields, f.few = some, true
 }
 
 // expr returns an expression and its text.
@@ -230,7 +251,9 @@ func (f *filters) constant(t *refTest, info refField) (neg bool, v *big.Int) {
 			}
 		}
 	}
-	v.Add(v, refInt(int64(f.dice(5)-2)))
+	if !f.few || f.chance(50) {
+		v.Add(v, refInt(int64(f.dice(5)-2)))
+	}
 	if v.BitLen() > 128 {
 		v.SetInt64(0)
 	}

@@ -2,14 +2,16 @@ package filter
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/weirnet/weir/divertdrv/addr"
 )
 
-// chain returns n tests joined by or, none of which folds.
-func chain(n int, test string) string {
+// repeated returns n tests joined by or, none of which folds.
+func repeated(n int, test string) string {
 	return strings.TrimSuffix(strings.Repeat(test+" or ", n), " or ")
 }
 
@@ -24,14 +26,14 @@ func TestLimits(t *testing.T) {
 		name, src string
 		want      string // "": accepted
 	}{
-		{"255 tests", chain(255, "tcp"), ""},
-		{"256 tests, which WinDivert writes as none", chain(256, "tcp"), "error too-long 0"},
-		{"257 tests", chain(257, "tcp"), "error too-long 0"},
-		{"255 tests that WinDivert emits, of which we need none", chain(255, "ip.TTL = 300"), ""},
-		{"256 tests that WinDivert emits", chain(256, "ip.TTL = 300"), "error too-long 0"},
-		{"tests that are folded count for nothing", chain(600, "true"), ""},
-		{"256 tests of which none is needed", "false and (" + chain(256, "tcp") + ")", ""},
-		{"257 tests of which none is needed", "false and (" + chain(257, "tcp") + ")", "error too-long 0"},
+		{"255 tests", repeated(255, "tcp"), ""},
+		{"256 tests, which WinDivert writes as none", repeated(256, "tcp"), "error too-long 0"},
+		{"257 tests", repeated(257, "tcp"), "error too-long 0"},
+		{"255 tests that WinDivert emits, of which we need none", repeated(255, "ip.TTL = 300"), ""},
+		{"256 tests that WinDivert emits", repeated(256, "ip.TTL = 300"), "error too-long 0"},
+		{"tests that are folded count for nothing", repeated(600, "true"), ""},
+		{"256 tests of which none is needed", "false and (" + repeated(256, "tcp") + ")", ""},
+		{"257 tests of which none is needed", "false and (" + repeated(257, "tcp") + ")", "error too-long 0"},
 		{"1277 tokens", strings.Repeat("not ", 1276) + "tcp", ""},
 		{"1278 tokens", strings.Repeat("not ", 1277) + "tcp", "error too-long 5108"},
 		{"1277 tokens and white space", strings.Repeat("!", 1276) + "tcp \n", ""},
@@ -71,7 +73,9 @@ func TestDriverLimits(t *testing.T) {
 		{0, "timestamp > -0", "error bad-token 13"},
 		{4, "priority == -0", "error bad-token 13"},
 		{0, "impostor < -0", "error bad-token 12"},
-		{0, "ip.TTL == -0", ""}, // folded: the driver never sees it
+		{0, "ip.TTL == -0", ""},                                  // folded: the driver never sees it
+		{0, "icmpv6.Body >= -0x300000000", "error bad-token 16"}, // the driver would see -0
+		{0, "icmpv6.Body >= -0x300000001", ""},
 		{0, "tcp.SeqNum == 0xffffffff", ""},
 		{0, "tcp.SeqNum == 0x100000000", "error bad-token 14"},
 		{0, "tcp.AckNum < 0x100000000", "error bad-token 13"},
@@ -101,12 +105,13 @@ func TestDriverLimits(t *testing.T) {
 	}
 }
 
-// TestHugeTexts: any text is refused or compiled after one pass and within a few kilobytes.
+// TestHugeTexts: any text is refused or compiled after one pass, since there are no more tokens than maxTokens, and in bounded
+// memory.
 func TestHugeTexts(t *testing.T) {
 	const mib = 1 << 20
 	for _, tt := range []struct{ name, src, want string }{
 		{"parentheses", strings.Repeat("(", mib), "error too-long 1277"},
-		{"a million clauses", chain(1_000_000, "tcp"), "error too-long 4470"},
+		{"a million clauses", repeated(1_000_000, "tcp"), "error too-long 4470"},
 		{"one word", strings.Repeat("a", mib), "error bad-token 0"},
 		{"one number", "tcp = " + strings.Repeat("1", mib), "error bad-token 6"},
 		{"colons", strings.Repeat(":", mib), "error bad-token 0"},
@@ -131,6 +136,32 @@ func TestHugeTexts(t *testing.T) {
 		}
 		if allocated > 1000 {
 			t.Errorf("%s: %v allocations", tt.name, allocated)
+		}
+		if n := allocatedBytes(func() { _, _ = Parse(tt.src, addr.Network) }); n > 512<<10 {
+			t.Errorf("%s: %d bytes", tt.name, n)
+		}
+	}
+}
+
+func allocatedBytes(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestHeaviestPrograms: the optimiser's work is bounded too, on the longest programs with the most ways through them.
+func TestHeaviestPrograms(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	d := dice(rng.IntN)
+	for range 20 {
+		a := d.event(addr.Network)
+		f := d.filters(addr.Network, &a, d.packet())
+		f.fields = []string{"tcp.DstPort", "tcp.SrcPort", "ip.TTL", "tcp"}[:1+d(4)]
+		tests := f.tests(maxTests, 1+d(60))
+		if n := allocatedBytes(func() { lower(tests, addr.Network, false) }); n > 32<<20 {
+			t.Errorf("%d bytes", n)
 		}
 	}
 }

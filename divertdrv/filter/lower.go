@@ -1,195 +1,182 @@
 package filter
 
-import (
-	"math/bits"
+import "github.com/weirnet/weir/divertdrv/addr"
 
-	"github.com/weirnet/weir/divertdrv/addr"
-)
-
-// code is a program as Match runs it.
+// code is a program as Match and MatchBatch run it. Edges are numbers of nodes; behind the last node come accepting, which is
+// len(nodes), and rejecting.
 type code struct {
 	nodes  []node
 	tables []table
 	wide   []wideTable
-	entry  uint16 // the first node, or accept or reject
-	facts  uint32 // those that some node needs or tests
+	entry  uint16
+	facts  uint32 // those that some node asks for
 }
 
-// lowerer builds code from tests. It walks them from the last to the first, so that what an edge leads to is known.
-type lowerer struct {
-	layer     addr.Layer
-	compat22  bool
-	nodes     []node    // by test
-	decisions [][]piece // by test
-	become    []uint16  // by test: itself, or the edge it always takes
-}
+func (c *code) accepts(edge uint16) bool { return int(edge) == len(c.nodes) }
 
-// lower builds the code of a flat program. Comparisons of one field that follow each other become one step, and steps
-// that decide nothing go; nothing else is reordered.
+// optimised is how often the optimiser goes over a program: what one round finds was made by the one before.
+const optimised = 3
+
+// lower builds the code of a flat program. Fields are pure, so tests may be asked in any order, joined, or left out where the
+// way to them tells their answer; see thread.go and chain.go.
 func lower(tests []test, layer addr.Layer, compat22 bool) code {
-	n := len(tests)
-	l := &lowerer{layer, compat22, make([]node, n), make([][]piece, n), make([]uint16, n)}
-	for i := n - 1; i >= 0; i-- {
-		l.test(i, &tests[i])
+	g := newGraph(tests, layer, compat22)
+	for range optimised {
+		g.regroup()
+		g.join()
+		g.thread()
+		g.join()
 	}
-	return l.emit()
+	return g.emit()
 }
 
-func (l *lowerer) test(i int, t *test) {
-	c := t.comparison
-	c.truncate()
-	n := l.load(&c)
-	succ, fail := l.resolve(t.succ), l.resolve(t.fail)
-	n.none = fail
-	if l.same(fail, &n) {
-		n.none = l.nodes[fail].none
-	}
-	d := absorb(c.decision(succ, fail), func(edge uint16) []piece {
-		if l.same(edge, &n) {
-			return l.decisions[edge]
+// draft is a node that has no numbers yet: its edges are those of the graph.
+type draft struct {
+	node
+	pieces []piece
+}
+
+// emit turns the steps that can be reached into nodes, in their order.
+func (g *graph) emit() code {
+	drafts := make([]draft, len(g.steps))
+	for i := len(drafts) - 1; i >= 0; i-- {
+		drafts[i] = g.draft(i)
+		if drafts[i].class == classFact {
+			drafts[i].fuse(drafts)
 		}
-		return nil
-	})
-	l.nodes[i], l.decisions[i], l.become[i] = n, d, uint16(i)
-	if len(d) == 1 && (d[0].edge == n.none || n.always()) {
-		l.become[i] = d[0].edge
 	}
-}
-
-// resolve follows an edge to where it leads in the end.
-func (l *lowerer) resolve(edge uint16) uint16 {
-	if edge < accept {
-		return l.become[edge]
-	}
-	return edge
-}
-
-// same says whether an edge leads to a test of the value that n loads.
-func (l *lowerer) same(edge uint16, n *node) bool {
-	if edge >= accept {
-		return false
-	}
-	m := &l.nodes[edge]
-	return m.field == n.field && m.off == n.off
-}
-
-// load returns the node that loads the field of a comparison, still without its edges.
-func (l *lowerer) load(c *comparison) node {
-	n := node{field: c.field, class: l.class(c.field), need: factAlways, table: -1, off: int32(c.index)}
-	if f := factOf[c.field.header()]; f != 0 {
-		n.need = f
-	}
-	switch n.class {
-	case classFact:
-		n.mask = factOf[c.field]
-		n.shift = uint8(bits.TrailingZeros32(n.mask))
-	case classIP, classTransport:
-		p := places[c.field]
-		n.off, n.shift, n.mask = p.off, p.shift, p.mask<<p.shift
-	}
-	return n
-}
-
-func (l *lowerer) class(id fieldID) class {
-	switch {
-	case factOf[id] != 0:
-		return classFact
-	case id == fIPv6SrcAddr, id == fIPv6DstAddr, id == fLocalAddr, id == fRemoteAddr:
-		return classAddress
-	case id == fZero, id == fEvent, id == fTimestamp:
-		return classEvent
-	case onEndpoints.has(l.layer):
-		return classFlow
-	case onReflect.has(l.layer):
-		return classReflect
-	case id.size() != 0:
-		return classIndexed
-	case id == fTCPPayloadLength, id == fUDPPayloadLength:
-		return classPayloadLength
-	case id == fIPv6FlowLabel && l.compat22:
-		return classPacket
-	}
-	if _, ok := places[id]; !ok {
-		return classPacket
-	}
-	if h := id.header(); h == fIP || h == fIPv6 {
-		return classIP
-	}
-	return classTransport
-}
-
-// emit keeps the nodes that can be reached, in their order, and gives them their edges.
-func (l *lowerer) emit() code {
-	c := code{entry: l.resolve(0)}
-	place := l.places(c.entry)
+	var c code
+	entry := g.resolve(0)
+	place, n := arrange(len(drafts), entry, func(i int, reach func(uint16)) { drafts[i].edges(reach) })
 	moved := func(edge uint16) uint16 {
-		if edge < accept {
-			edge = place[edge]
+		switch edge {
+		case accept:
+			return n
+		case reject:
+			return n + 1
 		}
-		return edge
+		return place[edge]
 	}
-	c.entry = moved(c.entry)
-	for i := range l.nodes {
+	c.entry, c.nodes = moved(entry), make([]node, 0, n)
+	for i := range drafts {
 		if place[i] == unreached {
 			continue
 		}
-		n, d := l.nodes[i], l.decisions[i]
-		n.none = moved(n.none)
-		for j := range d {
-			d[j].edge = moved(d[j].edge)
-		}
-		c.decide(&n, d)
-		c.nodes = append(c.nodes, n)
-		c.facts |= n.need | factOf[n.field]
+		d := &drafts[i]
+		c.finish(d, moved)
+		c.nodes = append(c.nodes, d.node)
+		c.facts |= d.mask
 	}
 	return c
 }
 
-const unreached = 0xffff
-
-// places numbers the tests that can be reached from entry; edges only lead forward, so one pass finds them.
-func (l *lowerer) places(entry uint16) []uint16 {
-	place := make([]uint16, len(l.nodes))
-	for i := range place {
-		place[i] = unreached
+// draft returns step i with the guard that is left of what it needs: nothing where the way to it tells.
+func (g *graph) draft(i int) draft {
+	s := &g.steps[i]
+	d := draft{node{source: s.source, none: s.none, table: -1}, s.pieces}
+	if s.class == classFact {
+		d.mask, d.want = s.bits, s.bits
+		d.none, d.in = s.pieces[0].edge, s.pieces[len(s.pieces)-1].edge
+		return d
 	}
-	reach := func(edge uint16) {
-		if edge < accept {
-			place[edge] = 0
-		}
-	}
-	reach(entry)
-	next := uint16(0)
-	for i := range place {
-		if place[i] == unreached {
-			continue
-		}
-		place[i] = next
-		next++
-		reach(l.nodes[i].none)
-		for _, p := range l.decisions[i] {
-			reach(p.edge)
-		}
-	}
-	return place
+	d.mask = s.need &^ g.known[i].ones
+	d.want = d.mask
+	return d
 }
 
-// decide gives n an interval where that says all, else a table.
-func (c *code) decide(n *node, d []piece) {
-	at := func(i int) uint64 { return d[i].upper.lo << n.shift }
-	switch {
-	case n.class == classAddress:
-		n.table = int16(len(c.wide))
-		c.wide = append(c.wide, newWideTable(d))
-	case len(d) == 1:
-		n.in, n.span = d[0].edge, at(0)
-	case len(d) == 2:
-		n.in, n.span, n.out = d[0].edge, at(0), d[1].edge
-	case len(d) == 3 && d[0].edge == d[2].edge:
-		n.lo = at(0) + 1<<n.shift
-		n.in, n.span, n.out = d[1].edge, at(1)-n.lo, d[0].edge
-	default:
-		n.table = int16(len(c.tables))
-		c.tables = append(c.tables, newTable(d, n.shift))
+// fuse joins a fact with what is asked behind it where both go on at the same edge if it is not so: then one look at the facts
+// does for both.
+func (d *draft) fuse(drafts []draft) {
+	if d.with(drafts) {
+		return
 	}
+	d.flip()
+	if !d.with(drafts) {
+		d.flip()
+	}
+}
+
+// flip asks for the opposite of a single fact.
+func (d *draft) flip() {
+	d.want ^= d.mask
+	d.in, d.none = d.none, d.in
+}
+
+func (d *draft) with(drafts []draft) bool {
+	if d.in >= accept {
+		return false
+	}
+	next := drafts[d.in]
+	if next.class == classFact && next.mask&(next.mask-1) == 0 && next.none != d.none {
+		next.flip()
+	}
+	fails := next.mask != 0 || next.optional()
+	if fails && next.none != d.none || d.mask&next.mask&(d.want^next.want) != 0 {
+		return false
+	}
+	next.mask, next.want, next.none = d.mask|next.mask, d.want|next.want, d.none
+	*d = next
+	return true
+}
+
+// edges calls f for each edge of a node.
+func (d *draft) edges(f func(edge uint16)) {
+	f(d.none)
+	if d.class == classFact {
+		f(d.in)
+		return
+	}
+	for _, p := range d.pieces {
+		f(p.edge)
+	}
+}
+
+// finish gives a node its numbers, and an interval where that says all, else a table.
+func (c *code) finish(d *draft, moved func(uint16) uint16) {
+	d.none = moved(d.none)
+	if d.class == classFact {
+		d.in = moved(d.in)
+		return
+	}
+	pieces := make([]piece, len(d.pieces))
+	for i, p := range d.pieces {
+		pieces[i] = piece{p.upper, moved(p.edge)}
+	}
+	first, last := pieces[0].edge, len(pieces)-1
+	if d.class == classAddress && !d.narrow(pieces) {
+		d.class, d.table = classWide, int16(len(c.wide))
+		c.wide = append(c.wide, newWideTable(pieces))
+		return
+	}
+	at := func(i int) uint64 { return pieces[i].upper.lo << d.shift }
+	switch {
+	case last == 0:
+		d.in, d.out, d.span = first, first, at(0)
+	case last == 1:
+		d.in, d.out, d.span = first, pieces[1].edge, at(0)
+	case last == 2 && first == pieces[2].edge:
+		d.lo = at(0) + 1<<d.shift
+		d.in, d.out, d.span = pieces[1].edge, first, at(1)-d.lo
+	default:
+		t := newTable(pieces, d.shift)
+		d.in, d.out = t.other, first
+		d.table = int16(len(c.tables))
+		c.tables = append(c.tables, t)
+	}
+}
+
+// narrow says whether the lower half of an address decides where the upper one is d.hi, and sets that. So it is with IPv4
+// addresses, and ranges within one /64.
+func (d *draft) narrow(pieces []piece) bool {
+	last := len(pieces) - 1
+	if last < 2 || pieces[0].edge != pieces[last].edge {
+		return false
+	}
+	d.hi = pieces[0].upper.hi
+	for _, p := range pieces[:last] {
+		if p.upper.hi != d.hi {
+			return false
+		}
+	}
+	return true
 }

@@ -6,57 +6,72 @@ import (
 	"github.com/weirnet/weir/divertdrv/wire"
 )
 
-// A fact is a yes or no about a packet or event. All facts of it are gathered once, in one word.
+// A fact is a yes or no about a packet or event. All facts of it are gathered once, in one word; what else stands in that
+// word no node asks for.
 const (
-	factAlways   = 1 << wire.NoTransport // set for all, so that what needs no header needs this
 	factTCP      = 1 << wire.TCP
 	factUDP      = 1 << wire.UDP
 	factICMP     = 1 << wire.ICMP
 	factICMPv6   = 1 << wire.ICMPv6
-	factIPv4     = 1 << 5
-	factIPv6     = 1 << 6
+	factIPv4     = 1 << bitIPv4
+	factIPv6     = 1 << bitIPv6
 	factFragment = 1 << 7
-	factOutbound = 1 << 8
-	factInbound  = 1 << 9
-	factLoopback = 1 << 10
-	factImpostor = 1 << 11
+	factOutbound = 1 << (addressFacts + 1)
+	factLoopback = 1 << (addressFacts + 2)
+	factImpostor = 1 << (addressFacts + 3)
 
-	headerFactsMask = factAlways | factTCP | factUDP | factICMP | factICMPv6 | factIPv4 | factIPv6
+	bitIPv4          = 5
+	bitIPv6          = 6
+	addressFacts     = 8 // where the bits of addr.Address.FlagBits stand
+	addressFactsMask = (factOutbound | factLoopback | factImpostor) >> addressFacts
+	numFacts         = addressFacts + 4
 )
 
-// facts of fields that are one.
+// facts of fields that are one. (inbound is the opposite of its fact.)
 var factOf = map[fieldID]uint32{
 	fTCP: factTCP, fUDP: factUDP, fICMP: factICMP, fICMPv6: factICMPv6, fIP: factIPv4, fIPv6: factIPv6, fFragment: factFragment,
-	fOutbound: factOutbound, fInbound: factInbound, fLoopback: factLoopback, fImpostor: factImpostor,
+	fOutbound: factOutbound, fInbound: factOutbound, fLoopback: factLoopback, fImpostor: factImpostor,
 }
 
 // class says how a node gets at the value of its field.
 type class uint8
 
 const (
-	classFact          class = iota // a bit of the facts
-	classIP                         // 32 bits of the IP header
-	classTransport                  // 32 bits of the transport header
+	classFact          class = iota // there is none but the facts
+	classWord                       // bits of 32 in the IP or the transport header
 	classPayloadLength              // bytes behind the transport header
 	classPacket                     // what else is known of a packet
 	classIndexed                    // a word of the packet or its payload
-	classAddress                    // an address as 128 bits
+	classAddress                    // an address of 128 bits, by its lower half where the upper one is hi
+	classWide                       // an address as 128 bits
 	classEvent                      // event, timestamp, zero: at all layers
 	classFlow                       // data of the FLOW and SOCKET layers
 	classReflect                    // data of the REFLECT layer
 )
 
-// node is one step of the program that Match runs: it loads its field and goes on by the interval that the value is in.
+// source is where a field's value comes from, and so tells what is the same value.
+type source struct {
+	need  uint32 // the fact that says whether the packet has the field; 0: it always does
+	bits  uint32 // the field's bits among those loaded, where it is part of a word; of classFact, its fact
+	base  uint32 // of classWord: all ones if off counts from the transport header
+	off   int32  // byte offset in the header, or of the indexed word
+	class class
+	field fieldID
+	shift uint8 // the value stands in the word shifted left by this, and so do the intervals of the node
+}
+
+// optional says that the packet may lack the field even if the fact that it needs holds.
+func (s *source) optional() bool { return s.class == classIndexed }
+
+// node is one step of the program that Match and MatchBatch run. If the facts under mask are not those wanted it goes on at
+// none. Else it loads its field, unless it is of classFact, and goes on by the interval that the value is in.
 type node struct {
-	lo, span      uint64 // without a table: in if value-lo <= span, else out
-	need          uint32 // facts, one of which must hold, or the packet has no such field
-	mask          uint32 // the bits of the field among those loaded, where they are part of a word
-	off           int32  // byte offset in the header, or of the indexed word
+	mask, want    uint32
+	lo, span      uint64 // without a table: in if value-lo <= span, else out; with a set: in if it has the value
+	hi            uint64 // of classAddress: the upper half of the address, without which the edge is out
 	in, out, none uint16
-	table         int16 // into code.tables, of classAddress into code.wide; -1: none
-	class         class
-	field         fieldID
-	shift         uint8 // the field's value stands in the word shifted left by this; so does the interval
+	table         int16 // into code.tables, of classWide into code.wide; -1: none
+	source
 }
 
 // place is where a field of a header is: in the 32 big-endian bits at off, so that one kind of load serves all.
@@ -121,6 +136,3 @@ var places = map[fieldID]place{
 	fUDPLength:   {4, 16, mask16},
 	fUDPChecksum: {4, 0, mask16},
 }
-
-// always says that every packet or event has a value for the node.
-func (n *node) always() bool { return n.need == factAlways && n.class != classIndexed }

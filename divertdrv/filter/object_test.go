@@ -38,7 +38,7 @@ func TestObject(t *testing.T) {
 // TestObjectFormLength: 255 tests fit, and each number of them is read back.
 func TestObjectFormLength(t *testing.T) {
 	for _, n := range []int{1, 2, 31, 32, 33, 254, 255} {
-		p, err := Parse(chain(n, "localAddr == ::1"), addr.Network)
+		p, err := Parse(repeated(n, "localAddr == ::1"), addr.Network)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestBadObjects(t *testing.T) {
 		}
 	}
 	// Every beginning of an object is no object.
-	p, err := Parse(chain(6, "localAddr == ::1")+" or packet[9] = 3", addr.Network)
+	p, err := Parse(repeated(6, "localAddr == ::1")+" or packet[9] = 3", addr.Network)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,21 +11,23 @@ import (
 //
 // pkt and h must belong together; h is nil only where no node looks at a packet.
 func (p *Program) run(facts uint32, a *addr.Address, pkt []byte, h *wire.Headers) bool {
+	nodes := p.code.nodes
 	at := uint(p.code.entry)
-	for at < uint(len(p.code.nodes)) {
-		n := &p.code.nodes[at]
-		if facts&n.need == 0 {
+	for at < uint(len(nodes)) {
+		n := &nodes[at]
+		if facts&n.mask != n.want {
 			at = uint(n.none)
 			continue
 		}
 		var v uint64
 		switch n.class {
 		case classFact:
-			v = uint64(facts & n.mask)
-		case classIP:
-			v = uint64(binary.BigEndian.Uint32(pkt[n.off:]) & n.mask)
-		case classTransport:
-			v = uint64(binary.BigEndian.Uint32(pkt[h.TransportOff+uint32(n.off):]) & n.mask)
+			at = uint(n.in)
+			continue
+		case classWord:
+			v = n.wordAt(pkt, h)
+		case classPayloadLength:
+			v = uint64(h.PayloadLen())
 		case classIndexed:
 			word, ok := n.word(pkt, h)
 			if !ok {
@@ -34,63 +36,56 @@ func (p *Program) run(facts uint32, a *addr.Address, pkt []byte, h *wire.Headers
 			}
 			v = word
 		case classAddress:
+			whole := n.address(a, pkt, h)
+			if whole.hi != n.hi {
+				at = uint(n.out)
+				continue
+			}
+			v = whole.lo
+		case classWide:
 			at = uint(p.code.wide[n.table].find(n.address(a, pkt, h)))
 			continue
-		case classPayloadLength:
-			v = uint64(h.PayloadLen())
 		default:
 			v = n.scalar(a, pkt, h)
 		}
-		at = uint(p.code.next(n, v))
+		switch {
+		case n.table >= 0:
+			at = uint(p.code.tables[n.table].find(v))
+		case v-n.lo <= n.span:
+			at = uint(n.in)
+		default:
+			at = uint(n.out)
+		}
 	}
-	return at == accept
+	return at == uint(len(nodes))
 }
 
-// next returns the edge of a value.
-func (c *code) next(n *node, v uint64) uint16 {
-	switch {
-	case n.table >= 0:
-		return c.tables[n.table].find(v)
-	case v-n.lo <= n.span:
-		return n.in
-	}
-	return n.out
+// wordAt loads a field of a header.
+func (n *node) wordAt(pkt []byte, h *wire.Headers) uint64 {
+	return uint64(binary.BigEndian.Uint32(pkt[h.TransportOff&n.base+uint32(n.off):]) & n.bits)
 }
 
-// headerFacts are the facts that say which headers a packet has.
-func headerFacts(h *wire.Headers) uint32 {
-	return factAlways | 1<<(h.Transport&31) | factIPv4>>2<<(h.Version/2&31)
-}
-
-// packetFacts gathers the facts of a packet that the program asks for.
-func (p *Program) packetFacts(a *addr.Address, h *wire.Headers) uint32 {
+// packetFacts gathers the facts of a packet.
+func (c *code) packetFacts(a *addr.Address, h *wire.Headers) uint32 {
 	facts := headerFacts(h)
-	if p.code.facts&^headerFactsMask == 0 {
-		return facts
-	}
-	if h.Fragment {
-		facts |= factFragment
-	}
-	if a.Impostor() {
-		facts |= factImpostor
-	}
-	return facts | wayFacts(a)
-}
-
-func wayFacts(a *addr.Address) (facts uint32) {
-	facts = factInbound
-	if a.Outbound() {
-		facts = factOutbound
-	}
-	if a.Loopback() {
-		facts |= factLoopback
+	if c.facts >= 1<<addressFacts {
+		facts |= addressFactsOf(a)
 	}
 	return facts
 }
 
+// headerFacts gathers the facts that the headers tell, without a branch.
+func headerFacts(h *wire.Headers) uint32 {
+	return 1<<(h.Transport&31) | factIPv4>>2<<(h.Version/2&31) | uint32(b2u(h.Fragment))*factFragment
+}
+
+func addressFactsOf(a *addr.Address) uint32 {
+	return uint32(a.FlagBits()&addressFactsMask) << addressFacts
+}
+
 // endpointFacts gathers the facts of an event at the FLOW and SOCKET layers.
 func (p *Program) endpointFacts(a *addr.Address) uint32 {
-	facts := factAlways | wayFacts(a)
+	facts := addressFactsOf(a)
 	switch proto := a.Flow().Protocol; {
 	case proto == wire.ProtoTCP:
 		facts |= factTCP

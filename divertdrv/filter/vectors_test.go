@@ -87,8 +87,11 @@ func errorColumn(err error) string {
 	return fmt.Sprintf("error %s %d", e.Code, e.Pos)
 }
 
-// uninitialised is the text of a vector whose position WinDivert reads from memory that it never wrote (that of the suffix b):
-// 16 in one file, 13 in the other. We say 13, which is behind the suffix.
+// uninitialised is the text of the one vector that has two answers. The error stands at the suffix b, which WinDivert's tokenizer
+// makes a token without writing its position; so it gives what an earlier text left in that place: 16 in one file, 13 in the
+// other. 16 is where the fourth token of the text two lines before stands, and the line between has only three; but by the same
+// rule the other file would say 16 too, where the line before ends. As the calls between the lines are not known, no rule
+// explains both. We say 13, which is behind the suffix.
 const uninitialised = "ip.TTL != 65b] >= 0x12345"
 
 // TestEvalVectors holds Compat22 to WinDivert's own answers, and the reference too, so that it may judge in other tests.

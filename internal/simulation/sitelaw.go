@@ -8,12 +8,8 @@ import (
 	"github.com/weirnet/weir/divertdrv/wire"
 )
 
-// order watches that packets of one flow and direction leave a host in the order in which they came. Those that a callout held are
-// left out: they go when their own hold ends (processor.Classification.Hold), and others wait behind them.
-type order struct {
-	flows map[lane]*sequence
-	held  map[uint32]bool // by number
-}
+// order watches that packets of one flow and direction leave a host in the order in which they came, held ones too.
+type order struct{ flows map[lane]*sequence }
 
 // lane is one direction of a flow.
 type lane struct {
@@ -46,16 +42,6 @@ func (o *order) entered(outbound bool, data []byte) {
 	s.numbers = append(s.numbers, n)
 }
 
-// holds leaves a packet out.
-func (o *order) holds(data []byte) {
-	if _, n, ok := laneOf(false, data); ok {
-		if o.held == nil {
-			o.held = map[uint32]bool{}
-		}
-		o.held[n] = true
-	}
-}
-
 // exits returns an error for a packet that another of its flow has overtaken.
 func (o *order) exits(outbound bool, data []byte) error {
 	l, n, ok := laneOf(outbound, data)
@@ -63,7 +49,7 @@ func (o *order) exits(outbound bool, data []byte) error {
 		return nil
 	}
 	s := o.flows[l]
-	if s == nil || o.held[n] {
+	if s == nil {
 		return nil // injected beside: of a flow that the host has not seen
 	}
 	for i := s.at; i < len(s.numbers); i++ {

@@ -85,7 +85,6 @@ func (c *callout) hold(x *processor.Classification) {
 		return // it may be absorbed already
 	}
 	deadline := time.Duration(1+d.IntN(80)) * time.Millisecond
-	c.site.order.holds(x.Packet.Data)
 	hd, err := x.Hold(deadline, divertdrv.Mark(d.IntN(2)))
 	switch {
 	case err == nil && d.IntN(2) == 0:

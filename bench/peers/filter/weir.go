@@ -1,0 +1,45 @@
+package filter
+
+import (
+	"github.com/weirnet/weir/divertdrv/addr"
+	"github.com/weirnet/weir/divertdrv/filter"
+)
+
+// batch is how many packets MatchBatch gets at a time.
+const batch = 64
+
+func weirProgram(n Name) (*filter.Program, error) {
+	return filter.Parse(map[Name]string{
+		Short:    "tcp.DstPort == 443",
+		Medium:   "outbound and tcp.DstPort == 443 and tcp.PayloadLength > 0 and !loopback",
+		Ranges20: joined("ip.DstAddr >= %s and ip.DstAddr <= %s", " or ", func(a int) any { return dotted(a) }),
+	}[n], addr.Network)
+}
+
+func weirMatch(n Name) (Matcher, error) {
+	prog, err := weirProgram(n)
+	return func(t *Traffic, hits []bool) {
+		for i := range hits {
+			hits[i] = prog.Match(&t.Addrs[i], t.Data[i], &t.Headers[i])
+		}
+	}, err
+}
+
+func weirParse(n Name) (Matcher, error) {
+	prog, err := weirProgram(n)
+	return func(t *Traffic, hits []bool) {
+		for i := range hits {
+			hits[i] = prog.Match(&t.Addrs[i], t.Data[i], nil)
+		}
+	}, err
+}
+
+func weirBatch(n Name) (Matcher, error) {
+	prog, err := weirProgram(n)
+	return func(t *Traffic, hits []bool) {
+		for i := 0; i < len(hits); i += batch {
+			to := min(i+batch, len(hits))
+			prog.MatchBatch(t.Views[i:to], hits[i:to])
+		}
+	}, err
+}
