@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/weirnet/weir/divertdrv"
@@ -18,12 +19,12 @@ func BenchmarkClassify(b *testing.B) {
 	for _, n := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprintf("filters=%d", n), func(b *testing.B) {
 			filters, hits := rules(b, n)
-			benchmarkClassify(b, filters, hits)
+			benchmarkClassify(b, filters, hits, true)
 		})
 	}
 	b.Run("filters=10000/adversarial", func(b *testing.B) {
 		filters, hits := adversarial(b, 10_000)
-		benchmarkClassify(b, filters, hits)
+		benchmarkClassify(b, filters, hits, false)
 	})
 }
 
@@ -48,13 +49,17 @@ func adversarial(t testing.TB, n int) (filters []Filter, hits [][]byte) {
 	return filters, hits
 }
 
-func benchmarkClassify(b *testing.B, filters []Filter, hits [][]byte) {
+// anyPort: the filters do not look at source ports, so that as many flows can be made whatever their number.
+func benchmarkClassify(b *testing.B, filters []Filter, hits [][]byte, anyPort bool) {
 	_, w := still(b, Config{Policy: policyOf(b, filters...)})
 	w.adopt()
 	rng := rand.New(rand.NewPCG(3, 3))
 	var packets []*divertdrv.Packet
 	for i := range 256 {
-		pkt := hits[rng.IntN(len(hits))]
+		pkt := slices.Clone(hits[rng.IntN(len(hits))])
+		if anyPort {
+			binary.BigEndian.PutUint16(pkt[20:], uint16(1024+i))
+		}
 		if i%2 == 0 {
 			pkt = must(craft.TCP(here, netip.AddrPortFrom(randomAddr(rng), 443), craft.Segment{Flags: ackFlag}, make([]byte, 20)))
 		}
@@ -77,7 +82,7 @@ func BenchmarkFlows(b *testing.B) {
 	filters, _ := rules(b, 10)
 	for _, flows := range []int{1e3, 1e5, 1e6} {
 		b.Run(fmt.Sprintf("flows=%d", flows), func(b *testing.B) {
-			p, w := still(b, Config{Policy: policyOf(b, filters...), Flows: flows + flows/2})
+			p, w := still(b, Config{Policy: policyOf(b, filters...), Flows: max(flows+flows/2, 8192)})
 			w.adopt()
 			pkt := outboundPacket(must(craft.UDP(here, there, make([]byte, 32))))
 			show := func(n uint32) {
