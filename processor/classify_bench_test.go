@@ -76,28 +76,37 @@ func benchmarkClassify(b *testing.B, filters []Filter, hits [][]byte, anyPort bo
 	b.ReportMetric(100*float64(passed)/float64(asked), "%passed")
 }
 
-// BenchmarkFlows is everything between Recv and Complete for a packet of one of so many flows, in random order. Ten filters look
-// at each.
+// BenchmarkFlows is everything between Recv and Complete for a packet of one of so many flows, in random order, in batches of 64. Ten
+// filters look at each.
 func BenchmarkFlows(b *testing.B) {
 	filters, _ := rules(b, 10)
 	for _, flows := range []int{1e3, 1e5, 1e6} {
 		b.Run(fmt.Sprintf("flows=%d", flows), func(b *testing.B) {
 			p, w := still(b, Config{Policy: policyOf(b, filters...), Flows: max(flows+flows/2, 8192)})
 			w.adopt()
-			pkt := outboundPacket(must(craft.UDP(here, there, make([]byte, 32))))
-			show := func(n uint32) {
-				binary.BigEndian.PutUint32(pkt.Data[12:], 0x0a000000|n)
-				pkt.SetDirty()
-				w.judge(inNoBatch, pkt, 0)
+			var packets []divertdrv.Packet
+			for range 64 {
+				packets = append(packets, *outboundPacket(must(craft.UDP(here, there, make([]byte, 32)))))
 			}
-			for n := range uint32(flows) {
-				show(n)
+			batch := func(flow func() uint32) {
+				for i := range packets {
+					binary.BigEndian.PutUint32(packets[i].Data[12:], 0x0a000000|flow())
+					packets[i].SetDirty()
+				}
+				w.flows.touch(packets)
+				for i := range packets {
+					w.judge(inNoBatch, &packets[i], 0)
+				}
+			}
+			n := uint32(0)
+			for int(n) < flows {
+				batch(func() uint32 { n++; return n % uint32(flows) })
 			}
 			rng := rand.New(rand.NewPCG(1, 2))
 			b.ReportAllocs()
 			b.ResetTimer()
-			for b.Loop() {
-				show(rng.Uint32N(uint32(flows)))
+			for i := 0; i < b.N; i += len(packets) {
+				batch(func() uint32 { return rng.Uint32N(uint32(flows)) })
 			}
 			if got := p.Stats().Flows; got != uint64(flows) {
 				b.Errorf("%d flows, want %d", got, flows)

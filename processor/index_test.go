@@ -121,9 +121,9 @@ func checkIndexOf(t interface{ Fatalf(string, ...any) }, d func(int) int, filter
 			if !f.When.Match(&a, pkt, h) {
 				continue
 			}
-			got := uint32(0)
-			for more := true; got != uint32(i); {
-				if got, more = c.next(); !more || int(got) <= last {
+			for last < i {
+				got, more := c.next()
+				if !more || int(got) <= last || int(got) > i {
 					t.Fatalf("%s matches % x, and the index does not offer it in order (%d after %d)", f.When, pkt, got, last)
 				}
 				last = int(got)
