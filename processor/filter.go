@@ -61,7 +61,7 @@ type Filter struct {
 
 // DriverLayer is the driver's layer that a filter at l is compiled for.
 func (l Layer) DriverLayer() divertdrv.Layer {
-	if l == IPForward {
+	if l.of() == IPForward {
 		return divertdrv.NetworkForward
 	}
 	return divertdrv.Network

@@ -46,6 +46,7 @@ type flowTable struct {
 	order    *order
 	timeouts Timeouts
 	panics   *atomic.Uint64 // of callouts that are told of a flow's end
+	touched  toucher
 
 	live    atomic.Int64
 	opened  atomic.Uint64

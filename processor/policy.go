@@ -20,6 +20,9 @@ type Policy struct {
 	layers  [Layers][]boundSublayer
 	filters []boundFilter // in the order given
 	names   map[string]bool
+
+	sublayers []Sublayer          // by weight, with the default one
+	owners    map[object]*Session // of filters and sublayers that die with a session
 }
 
 // boundSublayer is a sublayer at one layer, with its filters in the order of asking.
@@ -39,6 +42,10 @@ type boundFilter struct {
 // NewPolicy compiles filters. The error joins all that is wrong: names that are missing, unknown or given twice, actions without
 // their callout, conditions compiled for another layer.
 func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
+	return newPolicy(sublayers, filters, nil)
+}
+
+func newPolicy(sublayers []Sublayer, filters []Filter, bounds knownBounds) (*Policy, error) {
 	ordered, err := orderSublayers(sublayers)
 	errs := []error{err}
 	if len(filters) > FiltersMax {
@@ -48,7 +55,7 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 	for _, s := range ordered {
 		known[s.Name] = true
 	}
-	p := &Policy{filters: make([]boundFilter, len(filters))}
+	p := &Policy{sublayers: ordered, filters: make([]boundFilter, len(filters))}
 	seen := make(map[string]bool, len(filters))
 	p.names = seen
 	for i, f := range filters {
@@ -56,12 +63,9 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 			f.Sublayer = DefaultSublayer
 		}
 		p.filters[i] = boundFilter{Filter: f, index: i}
-		if f.When != nil {
-			bounds := f.When.Bounds()
-			p.filters[i].bounds = &bounds
-		}
-		p.filters[i].Weight = f.weight(p.filters[i].bounds)
-		errs = append(errs, f.check())
+		p.filters[i].bounds = bounds.of(f.When)
+		p.filters[i].Weight, p.filters[i].Weighting = f.weight(p.filters[i].bounds), WeightExact
+		errs = append(errs, f.check()) // of the filter as it was given
 		if seen[f.Name] {
 			errs = append(errs, filterError(ErrAlreadyExists, f.Name, "the name is taken"))
 		}

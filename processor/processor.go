@@ -55,6 +55,7 @@ type Processor struct {
 	policy     atomic.Pointer[Policy]
 	callouts   atomic.Pointer[callouts] // those that are registered
 	changing   sync.Mutex               // held while policy or callouts are replaced
+	static     *Session                 // of transactions whose objects stay
 	rules      Rules
 	violations violations
 	budget     time.Duration
@@ -92,6 +93,7 @@ func New(cfg Config) (*Processor, error) {
 	if cfg.Verify {
 		p.guard = inject.NewGuard(0)
 	}
+	p.static = p.OpenSession()
 	p.callouts.Store(&callouts{})
 	if err := p.callouts.Load().announce(changed(&Policy{}, cfg.Policy)); err != nil {
 		return nil, fmt.Errorf("processor.New: %w", err)
@@ -279,7 +281,8 @@ type Change struct {
 }
 
 // Apply swaps the policy, atomically: each batch is judged by one policy. It may be called from any goroutine at any time.
-// ErrCalloutNotification: a callout refuses a filter that names it, and the policy in force stays.
+// What transactions and sessions added is replaced too. ErrCalloutNotification: a callout refuses a filter that names it, and the
+// policy in force stays.
 func (p *Processor) Apply(pol *Policy) (Change, error) {
 	if pol == nil {
 		return Change{}, errors.New("processor: Apply needs a policy")

@@ -191,7 +191,7 @@ func (w *world) filter(name string, layers []string) (Filter, *naive.Filter) {
 	f := Filter{Name: name, Layer: layer, Sublayer: n.Sublayer, Weight: n.Weight, Action: action, Hard: n.Hard}
 	if w.rng.IntN(8) > 0 {
 		text := ""
-		n.When, text = randomCondition(w.rng, layer == IPForward)
+		n.When, text = randomCondition(w.rng, layer.DriverLayer() == divertdrv.NetworkForward)
 		p, err := filter.Parse(text, layer.DriverLayer())
 		if err != nil {
 			w.t.Fatal(text, err)

@@ -59,6 +59,12 @@ func autoWeight(when *filter.Program, bounds *[filter.Dimensions][]filter.Range)
 	}
 	narrow, count := uint64(0), uint64(0)
 	for d, ranges := range bounds {
+		if ranges == nil {
+			continue
+		}
+		if len(ranges) == 0 {
+			return 1<<autoBits - 1 // no packet meets them
+		}
 		if n := narrowness(filter.Dimension(d), ranges); n > 0 {
 			narrow += n
 			count++
@@ -70,35 +76,38 @@ func autoWeight(when *filter.Program, bounds *[filter.Dimensions][]filter.Range)
 // kinds is how many IP versions with their transports there are.
 const kinds = 8
 
-// narrowness is the logarithm of how much of a dimension ranges leave out, with fineBits behind the point; 0: nothing.
+// narrowness is the logarithm of how much of a dimension ranges leave out, with fineBits behind the point; 0: nothing. Of addresses
+// that is of IPv4 or IPv6, whichever is left more of.
 func narrowness(d filter.Dimension, ranges []filter.Range) uint64 {
-	if ranges == nil {
-		return 0
-	}
-	domain := uint64(kinds)
 	switch d {
+	case filter.ByKind:
+		return leftOut(ranges, 0, filter.NoKey, kinds)
 	case filter.BySrcPort, filter.ByDstPort:
-		domain = 1 << 16
-	case filter.BySrcAddr, filter.ByDstAddr:
-		domain = 1 << 32
-	}
-	left := uint64(0)
-	for _, r := range ranges {
-		if r.Hi == filter.NoKey && domain != 1<<32 {
+		if last := len(ranges) - 1; last >= 0 && ranges[last].Hi == filter.NoKey {
 			return 0 // also what has no port
 		}
-		if r.Hi >= domain && domain == 1<<32 {
-			domain = filter.NoKey // IPv6
-		}
-		size := r.Hi - r.Lo
-		if size != filter.NoKey {
-			size++
-		}
-		if left += size; left < size {
-			return 0
+		return leftOut(ranges, 0, 1<<16, 1<<16)
+	}
+	const v4 = 1 << 32
+	narrow4, narrow6 := leftOut(ranges, 0, v4-1, v4), leftOut(ranges, v4, filter.NoKey, filter.NoKey)
+	switch {
+	case len(ranges) == 0 || ranges[len(ranges)-1].Hi < v4:
+		return narrow4
+	case ranges[0].Lo >= v4:
+		return narrow6
+	}
+	return min(narrow4, narrow6)
+}
+
+// leftOut is the logarithm of size over the keys that ranges have from lo to hi.
+func leftOut(ranges []filter.Range, lo, hi, size uint64) uint64 {
+	left := uint64(0)
+	for _, r := range ranges {
+		if from, to := max(r.Lo, lo), min(r.Hi, hi); from <= to {
+			left += to - from + 1
 		}
 	}
-	if all, some := log2(domain), log2(max(left, 1)); some < all {
+	if all, some := log2(size), log2(max(left, 1)); some < all {
 		return all - some
 	}
 	return 0

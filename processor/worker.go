@@ -61,6 +61,7 @@ func (w *worker) judgeBatch() {
 	defer w.mu.Unlock()
 	w.adopt()
 	now := w.p.now()
+	w.flows.touch(w.batch.Packets())
 	for i := range w.batch.Packets() {
 		if w.p.packetTime {
 			now = w.packetTime(i)

@@ -27,13 +27,17 @@ func (c *compiler) buildFilters(list []placed[filterSpec]) {
 		if !defined[s.V.Sublayer.V] {
 			c.unknown(s.V.Sublayer.node, "sublayer", s.V.Sublayer.V, sublayers)
 		}
+		var conditions []processor.Condition
+		if s.V.Layer.node != nil && s.V.Layer.node.text == s.V.Layer.V.String() {
+			conditions = c.conditions(s.V.Conditions.V, s.V.Layer.V.Layer)
+		}
 		weight, weighting := c.weight(s.V.Weight.node)
 		c.file.Filters = append(c.file.Filters, Filter{
-			Line: s.node.line, Column: s.node.column,
+			Line: s.node.line, Column: s.node.column, conditions: conditions,
 			Filter: processor.Filter{
 				Name: string(s.V.Name.V), Layer: s.V.Layer.V.Layer, Sublayer: s.V.Sublayer.V,
 				Weight: weight, Weighting: weighting,
-				When: c.program(&s.V.When, s.V.Layer.V.DriverLayer()), Action: c.action(&s.V),
+				When: c.joined(&s.V, conditions), Action: c.action(&s.V),
 				Hard: s.V.Hard.V, Callout: c.callouts[s.V.Callout.V], Reason: c.reason(&s.V),
 			},
 		})

@@ -79,6 +79,8 @@ type Sublayer struct {
 type Filter struct {
 	processor.Filter
 	Line, Column int
+
+	conditions []processor.Condition
 }
 
 // Callout is a named instance of a callout type and where the file defines it.

@@ -39,11 +39,14 @@ type filterSpec struct {
 	Sublayer placed[string]     `yaml:"sublayer"`
 	Weight   weightNode         `yaml:"weight"`
 	When     placed[expression] `yaml:"when"`
-	Action   placed[string]     `yaml:"action,required" oneof:"permit block callout"`
-	Callout  placed[string]     `yaml:"callout"`
-	Type     placed[string]     `yaml:"type" oneof:"terminating inspection unknown"`
-	Hard     placed[bool]       `yaml:"hard"`
-	Reason   placed[string]     `yaml:"reason"`
+
+	Conditions placed[[]placed[conditionSpec]] `yaml:"conditions"`
+
+	Action  placed[string] `yaml:"action,required" oneof:"permit block callout"`
+	Callout placed[string] `yaml:"callout"`
+	Type    placed[string] `yaml:"type" oneof:"terminating inspection unknown"`
+	Hard    placed[bool]   `yaml:"hard"`
+	Reason  placed[string] `yaml:"reason"`
 }
 
 type calloutSpec struct {
