@@ -93,6 +93,7 @@ func (x *Explainer) judge(p *divertdrv.Packet, t *tracer) {
 	w.adopt()
 	w.trace = t
 	r := w.judge(inNoBatch, p, x.p.now())
+	w.tell(p, r)
 	w.trace = nil
 	t.result(r, w.c.Flow)
 	w.mu.Unlock()
@@ -132,9 +133,7 @@ func (t *tracer) asked(k *classifier, f *boundFilter) *FilterExplanation {
 		when := f.When.Explain(p.Addr, p.Data, p.Headers())
 		x.When = &when
 	}
-	if f.Callout != nil {
-		x.Callout = f.Callout.Name()
-	}
+	x.Callout = f.calloutName()
 	s.Filters = append(s.Filters, x)
 	return &s.Filters[len(s.Filters)-1]
 }

@@ -58,6 +58,9 @@ type Plan struct {
 	Handles []policy.Handle
 	Policy  *processor.Policy // nil: permit all
 
+	Rules  processor.Rules // what is done about breaches of the considerations
+	Verify bool            // enforce all rules, whatever Rules says, and tell each breach
+
 	Count   uint64        // packets to receive, over all handles; 0: all
 	Timeout time.Duration // 0: none
 }

@@ -22,8 +22,8 @@ const (
 )
 
 // Factory makes a callout of one type for the name that the policy gives it. decode fills a struct from the callout's config, by
-// tags as encoding packages have them: `yaml:"ttl"`, `yaml:"to,required"`, `min:"1" max:"255"`, `oneof:"a b"`.
-// When it fails it has reported where, and the factory just returns its error; any other error is reported at the config.
+// tags as encoding packages have them: `yaml:"ttl"`, `yaml:"to,required"`, `min:"1" max:"255"`, `oneof:"a b"`, and
+// `path:"file"` for a path, which then is taken from the directory of the policy. When it fails it has reported where, and the factory just returns its error; any other error is reported at the config.
 type Factory = func(name string, decode func(into any) error) (processor.Callout, error)
 
 // Options of Parse and Load. The zero value knows no callouts.
@@ -40,6 +40,7 @@ type File struct {
 	Sublayers []Sublayer
 	Filters   []Filter
 	Callouts  []Callout
+	Rules     processor.Rules   // what is done about breaches of the considerations
 	Policy    *processor.Policy // compiled from the above
 
 	explicit bool // the file lists its handles
@@ -78,6 +79,8 @@ type Sublayer struct {
 type Filter struct {
 	processor.Filter
 	Line, Column int
+
+	conditions []processor.Condition
 }
 
 // Callout is a named instance of a callout type and where the file defines it.
