@@ -117,7 +117,7 @@ func (j *Injector) pieces(p *divertdrv.Packet, mtu int) error {
 		a := *p.Addr
 		a.SetChecksums(true)
 		one := divertdrv.NewPacket(a, piece)
-		if j.loops(one, j.clock.Now(), true) {
+		if j.pass(one, true).broken {
 			return ErrLoop
 		}
 		_, err := j.h.Inject(unsafe.Slice(one, 1))
