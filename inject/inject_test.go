@@ -40,6 +40,11 @@ func newRig(t testing.TB) *rig {
 
 func newRigWith(t testing.TB, host simdrv.Config, cfg inject.Config) *rig {
 	t.Helper()
+	return newRigAt(t, divertdrv.Network, host, cfg)
+}
+
+func newRigAt(t testing.TB, layer divertdrv.Layer, host simdrv.Config, cfg inject.Config) *rig {
+	t.Helper()
 	r := &rig{}
 	keep := func(to *[]seen) func(*divertdrv.Address, []byte) {
 		return func(a *divertdrv.Address, data []byte) {
@@ -48,7 +53,7 @@ func newRigWith(t testing.TB, host simdrv.Config, cfg inject.Config) *rig {
 	}
 	host.OnWire, host.OnHost = keep(&r.wire), keep(&r.host)
 	r.sim = simdrv.New(host)
-	h, err := divertdrv.Open("true", divertdrv.Network, &divertdrv.Options{Driver: r.sim})
+	h, err := divertdrv.Open("true", layer, &divertdrv.Options{Driver: r.sim})
 	if err != nil {
 		t.Fatal(err)
 	}
