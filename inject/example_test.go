@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/weirnet/weir/divertdrv"
@@ -88,22 +89,19 @@ func ExampleTooBig() {
 	// <nil>
 }
 
-// Another program that knows no ranks brings back what Weir puts in: the loop is named, then broken.
+// Another program that knows no ranks brings back what Weir puts in, again and again: the loop is named, then broken.
 func ExampleLoop() {
-	var foreign func(packet []byte)
-	injector, done := exampleInjector(simdrv.Config{OnWire: func(_ *divertdrv.Address, data []byte) { foreign(data) }}, inject.Config{
+	injector, done := exampleInjector(simdrv.Config{}, inject.Config{
 		Clock:  clock.NewVirtual(time.Unix(0, 0)),
 		OnLoop: func(l inject.Loop) { fmt.Println(l.Passes, "passes, broken:", l.Broken) },
 	})
 	defer done()
-	foreign = func(data []byte) { // and here Weir puts in again what comes back
-		packet := divertdrv.NewPacket(divertdrv.Address{}, append([]byte(nil), data...))
-		if err := injector.Inject(nil, inject.Injection{Packet: packet}); errors.Is(err, inject.ErrLoop) {
-			fmt.Println(err)
-		}
+	packet, _ := craft.UDP(netip.MustParseAddrPort("10.0.0.1:4000"), netip.MustParseAddrPort("10.0.0.2:53"), []byte("hello"))
+	var err error
+	for !errors.Is(err, inject.ErrLoop) { // each time round the packet is the same again
+		err = injector.Inject(nil, inject.Injection{Packet: divertdrv.NewPacket(divertdrv.Address{}, slices.Clone(packet))})
 	}
-	first, _ := craft.UDP(netip.MustParseAddrPort("10.0.0.1:4000"), netip.MustParseAddrPort("10.0.0.2:53"), []byte("hello"))
-	foreign(first)
+	fmt.Println(err)
 	// Output:
 	// 4 passes, broken: false
 	// 32 passes, broken: true
