@@ -82,6 +82,7 @@ func ExampleTooBig() {
 	}}, inject.Config{TooBig: inject.Fragment})
 	defer done()
 	long, _ := craft.UDP(netip.MustParseAddrPort("10.0.0.1:4000"), netip.MustParseAddrPort("10.0.0.2:53"), make([]byte, 1000))
+	long[6] = 0 // what is crafted has DF set
 	fmt.Println(injector.Inject(nil, inject.Injection{Packet: divertdrv.NewPacket(divertdrv.Address{}, long)}))
 	// Output:
 	// 596 bytes, fragment at 0
