@@ -81,7 +81,7 @@ func TestInjectedPacketsVerify(t *testing.T) {
 			rt.Fatal(err)
 		}
 		v.Advance(2 * time.Second) // the next one may be the same
-		got := r.out(p.path)[0] // the first segment, if it had to be cut
+		got := r.out(p.path)[0]    // the first segment, if it had to be cut
 		if wire.Parse(got.data, &h); h.Fragment {
 			return // what the checksum covers is not all there
 		}
