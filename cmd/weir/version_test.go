@@ -13,7 +13,7 @@ func TestVersion(t *testing.T) {
 	if err := json.Unmarshal([]byte(o.out), &v); err != nil || v.Module != "github.com/weirnet/weir" || v.Go == "" || v.Platform == "" {
 		t.Errorf("%v: %s", err, o.out)
 	}
-	if o := weir(t, "", "version"); o.status != exitDone || !strings.Contains(o.out, "drivers   sim, pcap\n") {
+	if o := weir(t, "", "version"); o.status != exitDone || !strings.Contains(o.out, "drivers   sim, pcap") {
 		t.Errorf("%q", o.out)
 	}
 }

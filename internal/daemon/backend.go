@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"fmt"
+
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/pcapdrv"
 )
@@ -13,6 +15,8 @@ type backend interface {
 	// interrupt ends a wait for input that has no end, from any goroutine; forgive drops the error that comes of it.
 	interrupt()
 	forgive(err error) error
+	// settles says that the outcome may not depend on timing: true of all but live drivers, whose packets do not wait for us.
+	settles() bool
 	// capture says what the driver saw of a capture file; nil: it reads none.
 	capture() *pcapdrv.Stats
 	// close ends the driver and writes what was gathered. Handles are closed before.
@@ -30,8 +34,19 @@ func openBackend(d *Driver, fail func(error)) (backend, error) {
 	if err := CheckBackend(d.Backend); err != nil {
 		return nil, err
 	}
-	if d.Backend == Pcap {
-		return openCapture(d)
+	if d.In != "" && d.Backend != Pcap {
+		return nil, fmt.Errorf("driver %s does not read a capture; driver pcap does", d.Backend)
 	}
-	return openSimulated(d, fail)
+	switch d.Backend {
+	case Pcap:
+		return openCapture(d)
+	case Sim:
+		return openSimulated(d, fail)
+	}
+	return openLive(d, fail)
 }
+
+// kinds of backends differ in how their packets wait: those of a file and of the simulator do.
+type patient struct{}
+
+func (patient) settles() bool { return true }

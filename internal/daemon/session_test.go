@@ -177,7 +177,7 @@ func TestOpenFails(t *testing.T) {
 	}{
 		"no capture":   {daemon.Plan{Driver: daemon.Driver{Backend: daemon.Pcap, In: filepath.Join(dir, "none")}, Handles: everything(t)}, os.ErrNotExist},
 		"no place":     {daemon.Plan{Driver: daemon.Driver{Backend: daemon.Sim, Out: filepath.Join(dir, "none", "x")}, Handles: everything(t)}, os.ErrNotExist},
-		"not yet":      {daemon.Plan{Driver: daemon.Driver{Backend: daemon.NFQueue}, Handles: everything(t)}, daemon.ErrNotYet},
+		"not yet":      {daemon.Plan{Driver: daemon.Driver{Backend: daemon.WinDivert}, Handles: everything(t)}, daemon.ErrNotYet},
 		"layer":        {daemon.Plan{Driver: daemon.Driver{Backend: daemon.Pcap, In: "../../testdata/captures/dns.pcap", Out: filepath.Join(dir, "out")}, Handles: forward}, divertdrv.ErrUnsupported},
 		"sim and read": {daemon.Plan{Driver: daemon.Driver{Backend: daemon.Sim, In: "x"}, Handles: everything(t)}, nil},
 		"no handles":   {daemon.Plan{Driver: daemon.Driver{Backend: daemon.Sim}}, nil},

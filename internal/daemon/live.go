@@ -1,0 +1,83 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/pcapdrv"
+)
+
+// live is the backend over a driver of the host's own traffic.
+type live struct {
+	divertdrv.Driver
+	remedy   string  // of what the system refuses
+	out      *output // nil: none
+	received atomic.Int64
+}
+
+// Open opens a handle, and says what to do where the system refuses it.
+func (v *live) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
+	c, err := v.Driver.Open(f, l, o)
+	if errors.Is(err, divertdrv.ErrAccess) {
+		err = fmt.Errorf("%w: %s", err, v.remedy)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &liveConn{Conn: c, live: v, copies: o.Flags&divertdrv.Sniff != 0}, nil
+}
+
+// liveConn counts what comes, and writes what leaves.
+type liveConn struct {
+	divertdrv.Conn
+	live   *live
+	copies bool // what is received goes nowhere
+}
+
+func (c *liveConn) Recv(b *divertdrv.Batch) error {
+	err := c.Conn.Recv(b)
+	if err == nil {
+		c.live.received.Add(int64(b.Len()))
+	}
+	return err
+}
+
+func (c *liveConn) Complete(b *divertdrv.Batch) error {
+	err := c.Conn.Complete(b)
+	if c.live.out == nil || c.copies {
+		return err
+	}
+	for i := range b.Packets() {
+		if m, _ := b.Outcome(i); m == divertdrv.Pass && !b.IsHeld(i) {
+			c.live.out.write(b.Packets()[i].Addr, b.Packets()[i].Data)
+		}
+	}
+	return err
+}
+
+func (c *liveConn) Release(token uint64, m divertdrv.Mark, p *divertdrv.Packet) error {
+	err := c.Conn.Release(token, m, p)
+	if c.live.out != nil && !c.copies && err == nil && m == divertdrv.Pass {
+		c.live.out.write(p.Addr, p.Data)
+	}
+	return err
+}
+
+func (c *liveConn) Inject(p []divertdrv.Packet) (n int, err error) {
+	n, err = c.Conn.Inject(p)
+	if c.live.out != nil {
+		for i := range p[:n] {
+			c.live.out.write(p[i].Addr, p[i].Data)
+		}
+	}
+	return n, err
+}
+
+func (v *live) settles() bool           { return false }
+func (v *live) progress() Progress      { return Progress{Done: v.received.Load()} }
+func (v *live) interrupt()              {}
+func (v *live) forgive(err error) error { return err }
+func (v *live) capture() *pcapdrv.Stats { return nil }
+func (v *live) close() error            { return v.out.close() }

@@ -1,0 +1,19 @@
+package daemon
+
+import "github.com/weirnet/weir/divertdrv/nfqdrv"
+
+// native is the backend that auto stands for.
+const native = NFQueue
+
+func openLive(d *Driver, fail func(error)) (backend, error) {
+	v := &live{
+		Driver: nfqdrv.New(nfqdrv.Config{Namespace: d.Namespace, FailClosed: d.FailClosed, Spin: d.Spin}),
+		remedy: "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON; what lacks says: weir doctor",
+	}
+	if d.Out == "" {
+		return v, nil
+	}
+	var err error
+	v.out, err = createOutput(d.Out, fail)
+	return v, err
+}
