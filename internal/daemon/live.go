@@ -51,7 +51,7 @@ func (c *liveConn) Complete(b *divertdrv.Batch) error {
 	}
 	for i := range b.Packets() {
 		if m, _ := b.Outcome(i); m == divertdrv.Pass && !b.IsHeld(i) {
-			c.live.out.write(b.Packets()[i].Addr, b.Packets()[i].Data)
+			c.live.write(&b.Packets()[i])
 		}
 	}
 	return err
@@ -60,7 +60,7 @@ func (c *liveConn) Complete(b *divertdrv.Batch) error {
 func (c *liveConn) Release(token uint64, m divertdrv.Mark, p *divertdrv.Packet) error {
 	err := c.Conn.Release(token, m, p)
 	if c.live.out != nil && !c.copies && err == nil && m == divertdrv.Pass {
-		c.live.out.write(p.Addr, p.Data)
+		c.live.write(p)
 	}
 	return err
 }
@@ -69,11 +69,13 @@ func (c *liveConn) Inject(p []divertdrv.Packet) (n int, err error) {
 	n, err = c.Conn.Inject(p)
 	if c.live.out != nil {
 		for i := range p[:n] {
-			c.live.out.write(p[i].Addr, p[i].Data)
+			c.live.write(&p[i])
 		}
 	}
 	return n, err
 }
+
+func (v *live) write(p *divertdrv.Packet) { v.out.write(p.Addr, p.Data, len(p.Data)) }
 
 func (v *live) settles() bool           { return false }
 func (v *live) progress() Progress      { return Progress{Done: v.received.Load()} }

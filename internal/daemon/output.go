@@ -18,6 +18,7 @@ type output struct {
 	mu     sync.Mutex // guards all below
 	writer *pcapdrv.Writer
 	last   int64 // time of the packet that left last
+	count  uint64
 	broken bool
 }
 
@@ -33,11 +34,11 @@ func createOutput(path string, fail func(error)) (*output, error) {
 	return o, nil
 }
 
-// write records a packet that leaves. Data is not kept.
-func (o *output) write(a *divertdrv.Address, data []byte) {
+// write records a packet that leaves, of which there may be less than it has on the wire. Data is not kept.
+func (o *output) write(a *divertdrv.Address, data []byte, wireLen int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r := pcapdrv.Record{Time: a.Timestamp, Data: data, WireLen: len(data), Link: pcapdrv.LinkRaw, Direction: pcapdrv.Inbound}
+	r := pcapdrv.Record{Time: a.Timestamp, Data: data, WireLen: wireLen, Link: pcapdrv.LinkRaw, Direction: pcapdrv.Inbound}
 	if a.Outbound() {
 		r.Direction = pcapdrv.Outbound
 	}
@@ -45,10 +46,21 @@ func (o *output) write(a *divertdrv.Address, data []byte) {
 		r.Time = o.last
 	}
 	o.last = r.Time
+	o.count++
 	if err := o.writer.Write(r); err != nil && !o.broken {
 		o.broken = true
 		o.fail(err)
 	}
+}
+
+// written is how many packets were given to the file.
+func (o *output) written() uint64 {
+	if o == nil {
+		return 0
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.count
 }
 
 func (o *output) close() error {

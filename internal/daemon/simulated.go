@@ -22,7 +22,7 @@ func openSimulated(d *Driver, fail func(error)) (*simulated, error) {
 		if s.out, err = createOutput(d.Out, fail); err != nil {
 			return nil, err
 		}
-		leaves = s.out.write
+		leaves = func(a *divertdrv.Address, data []byte) { s.out.write(a, data, len(data)) }
 	}
 	s.Stack = simdrv.New(simdrv.Config{Source: simdrv.NewTraffic(d.Seed, d.Packets), OnWire: leaves, OnHost: leaves})
 	return s, nil
