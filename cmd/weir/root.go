@@ -22,8 +22,8 @@ func newRoot() *cobra.Command {
 		Long: `Weir diverts packets to a pipeline that classifies them by a policy, and puts back what may pass.
 
 A packet comes from a driver: this host's own traffic (Linux), a capture file, or a simulated stack. Nothing is diverted from this
-host unless a driver is named. It is classified at the layers of the Windows Filtering Platform by filters in the language of WinDivert, which
-permit it, block it, or give it to a callout that counts, rewrites or answers it.`,
+host unless a driver is named. It is classified at the layers of the Windows Filtering Platform by filters in the language of
+WinDivert, which permit it, block it, or give it to a callout that counts, rewrites or answers it.`,
 		Example: `  weir run 'tcp.DstPort == 443' -r capture.pcapng        # what does this filter take from a capture?
   weir run policy.yaml -r in.pcapng -w out.pcapng         # what becomes of a capture under this policy?
   sudo weir run policy.yaml --driver nfqueue              # and of the traffic of this host?
