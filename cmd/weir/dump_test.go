@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -92,7 +91,7 @@ func FuzzDumpLine(f *testing.F) {
 				t.Fatal(err)
 			}
 			if strings.Count(b.String(), "\n") != 1 || asJSON && !json.Valid([]byte(b.String())) {
-				t.Fatal(fmt.Sprintf("%q", b.String()))
+				t.Fatalf("%q", b.String())
 			}
 		}
 	})

@@ -21,7 +21,7 @@ type live struct {
 func (v *live) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
 	c, err := v.Driver.Open(f, l, o)
 	if errors.Is(err, divertdrv.ErrAccess) {
-		err = fmt.Errorf("%w: %s", err, v.remedy)
+		err = fmt.Errorf("%w; %s", err, v.remedy)
 	}
 	if err != nil {
 		return nil, err

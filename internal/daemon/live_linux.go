@@ -8,7 +8,7 @@ const native = NFQueue
 func openLive(d *Driver, fail func(error)) (backend, error) {
 	v := &live{
 		Driver: nfqdrv.New(nfqdrv.Config{Namespace: d.Namespace, FailClosed: d.FailClosed, Spin: d.Spin}),
-		remedy: "run as root, or with CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON; what lacks says: weir doctor",
+		remedy: "run as root, or see what lacks with: weir doctor",
 	}
 	if d.Out == "" {
 		return v, nil

@@ -2,7 +2,6 @@ package livetest
 
 import (
 	"encoding/json"
-	"fmt"
 	"os/exec"
 	"testing"
 	"time"
@@ -74,7 +73,7 @@ func TestIperf3UDP(t *testing.T) {
 	if r.End.Sum.Packets < 5000 || r.End.Sum.Lost > full {
 		t.Errorf("%d packets, %d lost, of which %d by the receiver's socket", r.End.Sum.Packets, r.End.Sum.Lost, full)
 	}
-	t.Log(fmt.Sprintf("%d packets, %d lost, %d by the receiver's socket", r.End.Sum.Packets, r.End.Sum.Lost, full))
+	t.Logf("%d packets, %d lost, %d by the receiver's socket", r.End.Sum.Packets, r.End.Sum.Lost, full)
 	p.endPassed(uint64(r.End.Sum.Packets))
 	b.sound()
 }
