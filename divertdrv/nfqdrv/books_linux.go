@@ -13,7 +13,6 @@ import (
 type books struct {
 	lost    [reason.Max]atomic.Uint64 // by the backlog and the joiner
 	dropped atomic.Uint64             // by a DropAll handle, in user space
-	failed  atomic.Uint64             // flushes of verdicts of packets that nobody was given; the packets wait until Close
 
 	mu       sync.Mutex // guards what follows
 	closed   bool       // kernel is final
@@ -21,8 +20,6 @@ type books struct {
 	inKernel uint64 // dropped by a DropAll handle's rules
 	copies   uint64 // lost before anybody read them
 }
-
-func (b *books) unsent(error) { b.failed.Add(1) }
 
 // keep asks the kernel for its counts once more, as long as they are there.
 func (b *books) keep(c *conn) {

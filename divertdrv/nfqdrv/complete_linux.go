@@ -32,7 +32,13 @@ func (c *conn) Complete(b *divertdrv.Batch) error {
 	if c.out.closed {
 		return divertdrv.ErrClosed
 	}
-	return c.flush()
+	err := c.flush()
+	if err != nil {
+		for i := range packets {
+			b.Fail(i, reason.SendFailed) // which of them the kernel was told before is not known
+		}
+	}
+	return err
 }
 
 // Release is Complete for one packet that was held.

@@ -58,6 +58,7 @@ type in struct {
 	headers divertdrv.Headers
 	addr    divertdrv.Address
 	verdict *queue.Verdicts // of what is not given to anybody
+	passes  uint64          // of those, that go on
 	backlog backlog
 	joiner  joiner
 	copies  token // tokenCopy if that is what comes
@@ -85,8 +86,8 @@ var started = time.Now()
 // Caps is what a handle at this layer can do.
 func (c *conn) Caps() divertdrv.Caps {
 	return divertdrv.Caps{
-		Inject: true, InjectInbound: c.layer == addr.Network, Modify: true, Grow: true, GSO: true, IfIdx: true, Fragments: true,
-		LossCounted: true, HoldMax: HoldMax,
+		Inject: true, InjectInbound: c.layer == addr.Network, Modify: true, Grow: true, GSO: true, IfIdx: !c.sniffs, Fragments: true,
+		LossCounted: c.queue == nil || c.queue.Counted(), HoldMax: HoldMax,
 	}
 }
 

@@ -31,12 +31,6 @@ type Config struct {
 	Spin time.Duration
 }
 
-// Driver opens handles on the Linux kernel. Its methods may be called from any goroutine.
-type Driver struct {
-	config Config
-	shared shared
-}
-
 // New returns a driver. It does nothing before Open.
 func New(c Config) *Driver {
 	c.Spin = min(max(c.Spin, 0), SpinMax)

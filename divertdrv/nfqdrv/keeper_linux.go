@@ -54,9 +54,7 @@ func (c *conn) keep() {
 		c.in.look()
 		c.pump()
 		c.in.backlog.expire(c.in.now)
-		if err := c.in.verdict.Flush(); err != nil {
-			c.books.unsent(err)
-		}
+		c.tell()
 	}
 	if !c.closing.Load() {
 		c.keeper.again()

@@ -145,3 +145,19 @@ func TestLostInTheKernel(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// A handle that spins before it sleeps brings the same, and ends the same way.
+func TestSpin(t *testing.T) {
+	b := newBench(t)
+	b.driver = nfqdrv.New(nfqdrv.Config{Namespace: fmt.Sprintf("/proc/self/fd/%d", b.here.NS.FD()), Spin: time.Hour}) // is cut to SpinMax
+	h := b.open("icmp", divertdrv.Options{})
+	over := relay(t, h, nil)
+	if n, err := nettest.Ping(b.here.NS, b.there.V4, nettest.Echo{Count: 5, Size: 56}); n != 5 || err != nil {
+		t.Errorf("%d of 5 answers, %v", n, err)
+	}
+	_ = h.Close()
+	<-over
+	if st := h.Stats(); st.Received != 10 {
+		t.Errorf("received %d, want 10", st.Received)
+	}
+}

@@ -29,7 +29,7 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 			divertdrv.ErrUnsupported, addr.Sniff)
 	}
 	if err := d.shared.take(); err != nil {
-		return nil, err
+		return nil, denied(err)
 	}
 	has := func(f addr.Flags) bool { return o.Flags&f != 0 }
 	c := &conn{
@@ -39,9 +39,17 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	c.out.mtus.fd = -1
 	c.out.pieces = make(map[uint32][]uint32)
 	if err := d.inside(func(ns int) error { return c.open(ns, o) }); err != nil {
-		return nil, errors.Join(err, c.release())
+		return nil, errors.Join(denied(err), c.release())
 	}
 	return c, nil
+}
+
+// denied makes what the kernel refused for lack of rights ErrAccess, whoever asked for it.
+func denied(err error) error {
+	if (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)) && !errors.Is(err, divertdrv.ErrAccess) {
+		return fmt.Errorf("%w: %w", divertdrv.ErrAccess, err)
+	}
+	return err
 }
 
 // supported refuses what the driver cannot do.

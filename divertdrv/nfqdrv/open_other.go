@@ -9,7 +9,8 @@ import (
 	"github.com/weirnet/weir/divertdrv"
 )
 
-type shared struct{}
+// Driver opens handles on the Linux kernel; here there is none.
+type Driver struct{ config Config }
 
 func (d *Driver) open(*divertdrv.Filter, divertdrv.Layer, *divertdrv.Options) (divertdrv.Conn, error) {
 	return nil, fmt.Errorf("%w: nfnetlink_queue is Linux's, this is %s", divertdrv.ErrUnsupported, runtime.GOOS)

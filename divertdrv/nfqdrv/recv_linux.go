@@ -24,9 +24,7 @@ func (c *conn) Recv(b *divertdrv.Batch) error {
 	for {
 		c.in.look()
 		c.fill(b)
-		if err := c.in.verdict.Flush(); err != nil {
-			c.books.unsent(err)
-		}
+		c.tell()
 		if b.Len() > 0 {
 			return nil
 		}
@@ -173,17 +171,33 @@ func (c *conn) end(t token, passes bool) {
 	if t&tokenCopy != 0 {
 		return
 	}
-	v := c.in.verdict
-	var err error
 	for _, id := range c.out.takePieces(t) {
-		err = v.Verdict(id, passes)
+		c.tellOf(id, passes)
 	}
-	if last := v.Verdict(t.id(), passes); last != nil {
-		err = last
+	c.tellOf(t.id(), passes)
+}
+
+func (c *conn) tellOf(id uint32, passes bool) {
+	if c.in.verdict.Verdict(id, passes) != nil {
+		c.unsent()
 	}
-	if err != nil {
-		c.books.unsent(err)
+	if passes {
+		c.in.passes++
 	}
+}
+
+// tell sends the verdicts of packets that were not given to anybody.
+func (c *conn) tell() {
+	if c.in.verdict.Flush() != nil {
+		c.unsent()
+	}
+	c.in.passes = 0
+}
+
+// unsent books packets that should go on and that the kernel could not be told of: they wait in it until the handle is closed.
+func (c *conn) unsent() {
+	c.books.lost[reason.NoMemory].Add(c.in.passes)
+	c.in.passes = 0
 }
 
 // lose books and ends a packet that the backlog shed.

@@ -7,6 +7,12 @@ import (
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/ranks"
 )
 
+// Driver opens handles on the Linux kernel. Its methods may be called from any goroutine.
+type Driver struct {
+	config Config
+	shared shared
+}
+
 // shared is what the handles of a driver have together: the registry of ranks, as long as one of them is open, and what they must
 // know of each other.
 type shared struct {

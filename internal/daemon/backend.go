@@ -15,8 +15,6 @@ type backend interface {
 	// interrupt ends a wait for input that has no end, from any goroutine; forgive drops the error that comes of it.
 	interrupt()
 	forgive(err error) error
-	// settles says that the outcome may not depend on timing: true of all but live drivers, whose packets do not wait for us.
-	settles() bool
 	// capture says what the driver saw of a capture file; nil: it reads none.
 	capture() *pcapdrv.Stats
 	// close ends the driver and writes what was gathered. Handles are closed before.
@@ -45,8 +43,3 @@ func openBackend(d *Driver, fail func(error)) (backend, error) {
 	}
 	return openLive(d, fail)
 }
-
-// kinds of backends differ in how their packets wait: those of a file and of the simulator do.
-type patient struct{}
-
-func (patient) settles() bool { return true }

@@ -12,7 +12,6 @@ import (
 // captured is the backend that reads a capture.
 type captured struct {
 	*pcapdrv.Driver
-	patient
 	pipe        *io.PipeWriter // nil: the capture is a file
 	interrupted atomic.Bool    // the pipe was ended by us, perhaps in the middle of a frame
 }

@@ -77,7 +77,6 @@ func (c *liveConn) Inject(p []divertdrv.Packet) (n int, err error) {
 
 func (v *live) write(p *divertdrv.Packet) { v.out.write(p.Addr, p.Data, len(p.Data)) }
 
-func (v *live) settles() bool           { return false }
 func (v *live) progress() Progress      { return Progress{Done: v.received.Load()} }
 func (v *live) interrupt()              {}
 func (v *live) forgive(err error) error { return err }

@@ -2,8 +2,8 @@ package daemon
 
 import "github.com/weirnet/weir/divertdrv/nfqdrv"
 
-// native is the backend that auto stands for.
-const native = NFQueue
+// platform is the backend that Auto stands for.
+const platform = NFQueue
 
 func openLive(d *Driver, fail func(error)) (backend, error) {
 	v := &live{

@@ -4,8 +4,8 @@ package daemon
 
 import "errors"
 
-// native is the backend that auto stands for: there is none yet.
-const native = ""
+// platform is the backend that Auto stands for: there is none yet.
+const platform = ""
 
 // openLive is not reached: CheckBackend refuses what this platform does not have.
 func openLive(*Driver, func(error)) (backend, error) { return nil, errors.ErrUnsupported }

@@ -28,8 +28,8 @@ func Backends() []string { return []string{Auto, WinDivert, NFQueue, Sim, Pcap} 
 // Drivers returns the backends that are linked into this program.
 func Drivers() []string {
 	all := []string{Sim, Pcap}
-	if native != "" {
-		all = append(all, native)
+	if platform != "" {
+		all = append(all, platform)
 	}
 	return all
 }
@@ -55,6 +55,9 @@ type Driver struct {
 	Packets int
 }
 
+// repeats says that the same plan must give the same result every time: captures and simulations do.
+func (d *Driver) repeats() bool { return d.Backend == Sim || d.Backend == Pcap }
+
 // Plan is what to run. It is not changed once it is opened.
 type Plan struct {
 	Driver  Driver
@@ -72,7 +75,7 @@ var ErrNotYet = errors.New("this version does not have it yet")
 func CheckBackend(name string) error {
 	there := Drivers()
 	switch {
-	case slices.Contains(there, name), name == Auto && native != "":
+	case slices.Contains(there, name), name == Auto && platform != "":
 		return nil
 	case slices.Contains(Backends(), name):
 		last := len(there) - 1

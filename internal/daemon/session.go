@@ -57,7 +57,7 @@ func (s *Session) open() (err error) {
 	s.proc, err = processor.New(processor.Config{
 		Handles: s.handles,
 		Policy:  s.plan.Policy,
-		Settle:  s.driver.settles(), // captures and simulations give the same result every time
+		Settle:  s.plan.Driver.repeats(),
 	})
 	return err
 }

@@ -9,7 +9,6 @@ import (
 // simulated is the backend that makes traffic.
 type simulated struct {
 	*simdrv.Stack
-	patient
 	total int64
 	out   *output // nil: what leaves is gone
 }

@@ -16,8 +16,9 @@ const (
 	configMask    = 4 // u32: which flags are set
 	configFlags   = 5 // u32
 
-	commandBind = 1
-	copyPacket  = 2
+	commandBind   = 1
+	commandPFBind = 3 // does nothing any more, but asks for rights
+	copyPacket    = 2
 
 	flagFailOpen = 1 << 0
 	flagGSO      = 1 << 2
@@ -51,6 +52,9 @@ func (q *Queue) bind(c *Config) error {
 }
 
 func (q *Queue) bindNumber(first uint16, avoid func(uint16) bool) error {
+	if err := q.configure(first, attr(nil, configCommand, commandPFBind, 0, 0, unix.AF_INET)); errors.Is(err, unix.EPERM) {
+		return ErrPrivilege
+	}
 	command := attr(nil, configCommand, commandBind, 0, 0, 0)
 	for i := range uint16(numbersTried) {
 		number := first + i
@@ -62,10 +66,8 @@ func (q *Queue) bindNumber(first uint16, avoid func(uint16) bool) error {
 		case err == nil:
 			q.number = number
 			return nil
-		case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EPERM) && q.taken(number):
+		case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EPERM):
 			continue // somebody else's: the kernel says EPERM for the queue of another socket
-		case errors.Is(err, unix.EPERM):
-			return ErrPrivilege
 		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP):
 			return fmt.Errorf("%w: %w", ErrMissing, err)
 		default:

@@ -47,7 +47,7 @@ var (
 type Queue struct {
 	fd     int
 	number uint16
-	books  *os.File // /proc/net/netfilter/nfnetlink_queue of the namespace
+	books  *os.File // /proc/net/netfilter/nfnetlink_queue of the namespace; nil: we may not read it
 	closed atomic.Bool
 
 	in in // the receiver's
@@ -65,7 +65,11 @@ func Open(c Config) (*Queue, error) {
 	}
 	q := &Queue{fd: fd}
 	q.in.init(c.Batch)
-	if q.books, err = os.Open("/proc/thread-self/net/netfilter/nfnetlink_queue"); err != nil {
+	q.books, err = os.Open("/proc/thread-self/net/netfilter/nfnetlink_queue")
+	switch {
+	case errors.Is(err, os.ErrPermission): // it is root's, whatever capabilities we have
+		q.books = nil
+	case err != nil:
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("%w: %w", ErrMissing, err)
 	}
@@ -132,6 +136,9 @@ func forceMemory(fd, force, plain, bytes int) error {
 	return nil
 }
 
+// Counted says that Stats knows what the kernel counts: its table is readable for root, or with CAP_DAC_READ_SEARCH.
+func (q *Queue) Counted() bool { return q.books != nil }
+
 // Number is what the kernel's rules name the queue by.
 func (q *Queue) Number() uint16 { return q.number }
 
@@ -141,5 +148,9 @@ func (q *Queue) Close() error {
 	if q.closed.Swap(true) {
 		return nil
 	}
-	return errors.Join(unix.Close(q.fd), q.books.Close())
+	err := unix.Close(q.fd)
+	if q.books != nil {
+		err = errors.Join(err, q.books.Close())
+	}
+	return err
 }

@@ -17,7 +17,7 @@ type Stats struct {
 	Odd         uint64 // messages that make no sense
 }
 
-// Stats returns a snapshot. known is false where the kernel did not say, which it does as long as the queue is open.
+// Stats returns a snapshot. known is false where the kernel's table cannot be read; see Counted.
 func (q *Queue) Stats() (s Stats, known bool) {
 	s.LateAccepts, s.LateDrops, s.Odd = q.late[seqAccept].Load(), q.late[seqDrop].Load(), q.odd.Load()
 	f, known := q.row(q.number)
@@ -38,13 +38,10 @@ const (
 	columns        = 9
 )
 
-// taken says whether the number is bound by anybody.
-func (q *Queue) taken(number uint16) bool {
-	_, taken := q.row(number)
-	return taken
-}
-
 func (q *Queue) row(number uint16) (f [columns]uint64, found bool) {
+	if q.books == nil {
+		return f, false
+	}
 	b := make([]byte, 0, 4096)
 	for {
 		n, err := q.books.ReadAt(b[len(b):cap(b)], int64(len(b)))

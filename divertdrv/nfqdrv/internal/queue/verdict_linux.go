@@ -2,8 +2,8 @@ package queue
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -128,6 +128,9 @@ func (v *Verdicts) vector(b []byte) {
 // Len is the number of verdicts that were not sent yet.
 func (v *Verdicts) Len() int { return v.n }
 
+// busyTries bounds how often Flush tries again where the kernel has no memory for the moment, a millisecond apart.
+const busyTries = 10
+
 // Flush sends what was gathered. After an error none of it holds, and the packets wait in the kernel until the queue is closed.
 func (v *Verdicts) Flush() error {
 	if v.n == 0 {
@@ -136,12 +139,17 @@ func (v *Verdicts) Flush() error {
 	defer v.reset()
 	v.msg.Iov = &v.vectors[0]
 	v.msg.SetIovlen(len(v.vectors))
-	for {
+	for busy := 0; ; {
 		_, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(v.q.fd), uintptr(unsafe.Pointer(&v.msg)), 0)
 		switch errno {
 		case 0:
 			return nil
 		case unix.EINTR:
+		case unix.ENOBUFS, unix.ENOMEM:
+			if busy++; busy >= busyTries {
+				return fmt.Errorf("send %d verdicts to queue %d: %w", v.n, v.q.number, errno)
+			}
+			time.Sleep(time.Millisecond)
 		default:
 			return fmt.Errorf("send %d verdicts to queue %d: %w", v.n, v.q.number, errno)
 		}
@@ -152,6 +160,3 @@ func (v *Verdicts) reset() {
 	clear(v.vectors) // payloads are not kept from the collector
 	v.heads, v.vectors, v.n, v.bytes, v.opened = v.heads[:0], v.vectors[:0], 0, 0, false
 }
-
-// IsBusy says that the kernel had no memory for the moment, so what failed may be tried again.
-func IsBusy(err error) bool { return errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM) }
