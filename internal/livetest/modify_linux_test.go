@@ -56,10 +56,10 @@ func TestRewriteInPlace(t *testing.T) {
 		if len(p.Data) > 1500 {
 			large.Add(1)
 		}
-		data := p.Edit()
-		for i, c := range p.Headers().Payload(data) {
+		payload := p.Headers().Payload(p.Edit())
+		for i, c := range payload {
 			if c == 'a' {
-				p.Headers().Payload(data)[i] = 'b'
+				payload[i] = 'b'
 			}
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/weirnet/weir/internal/nettest"
 )
@@ -88,6 +89,26 @@ func TestCountTimeoutAndWrite(t *testing.T) {
 	p = b.divert("udp", "--timeout", "200ms")
 	if r := p.result(); r.Received != 0 || !strings.Contains(p.log.String(), "the time is over") {
 		t.Errorf("%s\n%s", r.Law(), &p.log)
+	}
+}
+
+// The count is over all handles, and reached though some of them receive nothing.
+func TestCountWithIdleHandles(t *testing.T) {
+	b := newBench(t)
+	p := start(t, b.here.NS, "running", "run", "--json", "-n", "100", policyFile(t, `
+driver: {backend: nfqueue}
+handles:
+  - {layer: forward}
+  - {layer: network, filter: "udp.DstPort == 7"}
+  - {layer: network, filter: "udp.DstPort == 8"}
+`))
+	sink := b.sink(7)
+	for range 3 { // the last of them may wait for the parts of those that are idle
+		b.send(sink, 100)
+	}
+	nettest.SendUDP(t, b.here.NS, sink.Addr(), nettest.Stream{Count: 300, Size: 64, Every: 5 * time.Millisecond})
+	if r := p.result(); r.Received != 100 || r.Passed != 100 {
+		t.Error(r.Law())
 	}
 }
 
