@@ -12,16 +12,25 @@ import (
 // live is the backend over a driver of the host's own traffic.
 type live struct {
 	divertdrv.Driver
-	remedy   string  // of what the system refuses
 	out      *output // nil: none
 	received atomic.Int64
+}
+
+func openLive(d *Driver, fail func(error)) (*live, error) {
+	v := &live{Driver: platformDriver(d)}
+	if d.Out == "" {
+		return v, nil
+	}
+	var err error
+	v.out, err = createOutput(d.Out, fail)
+	return v, err
 }
 
 // Open opens a handle, and says what to do where the system refuses it.
 func (v *live) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
 	c, err := v.Driver.Open(f, l, o)
 	if errors.Is(err, divertdrv.ErrAccess) {
-		err = fmt.Errorf("%w; %s", err, v.remedy)
+		err = fmt.Errorf("%w; run as root, or see what lacks with: weir doctor", err)
 	}
 	if err != nil {
 		return nil, err

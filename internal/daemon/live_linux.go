@@ -1,19 +1,13 @@
 package daemon
 
-import "github.com/weirnet/weir/divertdrv/nfqdrv"
+import (
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/nfqdrv"
+)
 
 // platform is the backend that Auto stands for.
 const platform = NFQueue
 
-func openLive(d *Driver, fail func(error)) (backend, error) {
-	v := &live{
-		Driver: nfqdrv.New(nfqdrv.Config{Namespace: d.Namespace, FailClosed: d.FailClosed, Spin: d.Spin}),
-		remedy: "run as root, or see what lacks with: weir doctor",
-	}
-	if d.Out == "" {
-		return v, nil
-	}
-	var err error
-	v.out, err = createOutput(d.Out, fail)
-	return v, err
+func platformDriver(d *Driver) divertdrv.Driver {
+	return nfqdrv.New(nfqdrv.Config{Namespace: d.Namespace, FailClosed: d.FailClosed, Spin: d.Spin})
 }

@@ -40,6 +40,26 @@ func TestDump(t *testing.T) {
 	b.leftNothing()
 }
 
+// Under a flood copies may be lost, and then they are counted: what was sent is what was received and lost, to the packet.
+func TestDumpFlood(t *testing.T) {
+	b := newBench(t)
+	p := start(t, b.here.NS, "showing packets", "dump", "outbound and udp", "-w", filepath.Join(t.TempDir(), "out.pcapng"))
+	f := b.startFlow(0)
+	f.arrive(20_000)
+	_ = f.end()
+	p.signal(syscall.SIGTERM)
+	status := p.wait()
+	_, end, _ := strings.Cut(p.log.String(), "ends\n")
+	var received, lost uint32
+	if _, err := fmt.Sscanf(end, "%d packets received, %d lost", &received, &lost); err != nil || status != 0 {
+		t.Fatalf("status %d, %v:\n%s", status, err, &p.log)
+	}
+	if sent := f.sent.Load(); received+lost != sent || received == 0 {
+		t.Errorf("%d sent, %d received, %d lost", sent, received, lost)
+	}
+	t.Logf("%d received, %d lost", received, lost)
+}
+
 // An inbound packet tells its interface; -n ends after exactly so many; with --json all are objects.
 func TestDumpInbound(t *testing.T) {
 	b := newBench(t)
