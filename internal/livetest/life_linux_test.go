@@ -110,7 +110,11 @@ func (b *bench) leftNothing() {
 			b.t.Errorf("tables that are left:\n%s", out)
 		}
 	}
-	if out := b.here.NS.Command("ip", "-brief", "link"); strings.Contains(out, "weir") {
-		b.t.Errorf("devices that are left:\n%s", out)
+	devices := func() string { return b.here.NS.Command("ip", "-brief", "link") }
+	for until := time.Now().Add(patience); strings.Contains(devices(), "weir"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) { // the kernel ends a namespace, and a device with it, when it has time
+			b.t.Errorf("devices that are left:\n%s", devices())
+			return
+		}
 	}
 }
