@@ -90,6 +90,7 @@ func (f *runFlags) choose(flags *pflag.FlagSet, spec policy.Driver) (daemon.Driv
 	}
 	if d.Backend == spec.Backend {
 		d.In, d.Out, d.Local = spec.Read, spec.Write, spec.Local
+		d.Namespace, d.FailClosed, d.Spin = spec.Namespace, spec.FailClosed, spec.Spin
 		keep(flags, "packets", &d.Packets, spec.Packets)
 		keep(flags, "seed", &d.Seed, spec.Seed)
 	}

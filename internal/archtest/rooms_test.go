@@ -143,6 +143,9 @@ var rooms = []room{
 		why: "the program: everything is wired here, so nothing may import it",
 	},
 	{
+		dir: "internal/livetest", may: []string{everything}, modules: []string{xsys}, why: "tests only: real programs beside the whole program",
+	},
+	{
 		dir: "examples/...", may: []string{exported}, why: "they show what an embedder can do, and an embedder cannot import internal packages",
 	},
 	{dir: "internal/archtest", why: "it reads source, and imports none of it"},

@@ -69,6 +69,9 @@ func TestErrors(t *testing.T) {
 			"p:2:45: \"x\" is no address or prefix; write 10.0.0.1, 10.0.0.0/8 or fd00::/8\n" +
 			"p:2:48: \"fe80::1%eth0\" is no address or prefix; write 10.0.0.1, 10.0.0.0/8 or fd00::/8"},
 		{"version: 1\ndriver: {backend: sim, packets: -1}", `p:2:33: packets -1 is out of range; want 0 to 1000000000`},
+		{"version: 1\ndriver: {backend: nfqueue, spin: 11ms}", `p:2:34: spin 11ms is too long; want 0s to 10ms: it is time that a processor spends on waiting`},
+		{"version: 1\ndriver: {backend: nfqueue, spin: -1us}", `p:2:34: "-1us" is no time; write a number with a unit, such as 50us, 2ms or 30s`},
+		{"version: 1\ndriver: {backend: sim, fail-closed: true}", `p:2:37: "fail-closed" is an option of backend nfqueue; remove it, or change the backend`},
 
 		// Handles.
 		{"version: 1\nhandles: [{layer: netwokr}]", `p:2:19: unknown layer "netwokr"; did you mean "network"?`},

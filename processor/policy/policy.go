@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"time"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/processor"
@@ -50,11 +51,18 @@ type File struct {
 type Driver struct {
 	Backend string         // auto, windivert, nfqueue, sim or pcap; empty: the file does not say
 	Read    string         // pcap: the capture to read
-	Write   string         // pcap and sim: the pcapng file for what passes and is injected
+	Write   string         // pcap, sim and nfqueue: the pcapng file for what passes and is injected
 	Local   []netip.Prefix // pcap: addresses of the local host, which tell outbound packets from inbound ones
 	Packets int            // sim: packets of generated traffic; 0: without end
 	Seed    uint64         // sim: of the generated traffic
+
+	Namespace  string        // nfqueue: path of the network namespace to divert in; empty: the program's
+	FailClosed bool          // nfqueue: packets that match are dropped while no program reads them
+	Spin       time.Duration // nfqueue: how long a reader asks before it sleeps, 0 to SpinMax
 }
+
+// SpinMax bounds Driver.Spin. It is the driver's own bound.
+const SpinMax = 10 * time.Millisecond
 
 // What the simulator is asked for unless the policy says otherwise.
 const (

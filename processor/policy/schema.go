@@ -19,6 +19,10 @@ type driverSpec struct {
 	Local   placed[[]prefix] `yaml:"local"`
 	Packets placed[int]      `yaml:"packets" min:"0" max:"1000000000"`
 	Seed    placed[uint64]   `yaml:"seed"`
+
+	Namespace  placed[string]   `yaml:"namespace"`
+	FailClosed placed[bool]     `yaml:"fail-closed"`
+	Spin       placed[duration] `yaml:"spin"`
 }
 
 type handleSpec struct {
