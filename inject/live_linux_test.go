@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/reason"
 	"github.com/weirnet/weir/divertdrv/wire"
 	"github.com/weirnet/weir/inject"
 	"github.com/weirnet/weir/inject/craft"
@@ -34,17 +35,17 @@ func TestLiveReceiveInjectionHasItsInterface(t *testing.T) {
 		}
 	}})
 	stale := int64(0)
-	for _, any := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
-		c := listen(t, ns, netip.AddrPortFrom(any, 7))
+	for _, family := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		c := listen(t, ns, netip.AddrPortFrom(family, 7))
 		wantInterface(t, c)
 		for i, at := range here {
-			for k, to := range here {
-				text := fmt.Sprintf("%v on %s", to.Addr(any), at.Name)
-				data, err := craft.UDP(netip.AddrPortFrom(there[i].Addr(any), 9), netip.AddrPortFrom(to.Addr(any), 7), []byte(text))
+			for _, to := range here {
+				text := fmt.Sprintf("%v on %s", to.Addr(family), at.Name)
+				data, err := craft.UDP(netip.AddrPortFrom(there[i].Addr(family), 9), netip.AddrPortFrom(to.Addr(family), 7), []byte(text))
 				if err != nil {
-					t.Fatal(i, k, err)
+					t.Fatal(err)
 				}
-				if any.Is4() {
+				if family.Is4() {
 					data[10] ^= 0x5a
 					stale++
 				}
@@ -165,7 +166,7 @@ func (s *host) reinject(p *divertdrv.Packet) {
 	case p.Addr.Outbound():
 		path = inject.Send
 	}
-	p.Set(divertdrv.Drop, 0)
+	p.Set(divertdrv.Drop, reason.Callout)
 	if err := s.j.Inject(nil, inject.Injection{Packet: p.Clone(), Path: path}); err != nil {
 		s.t.Errorf("inject: %v", err)
 	}
