@@ -129,4 +129,3 @@ func mayFragment(t testing.TB, c *net.UDPConn) {
 		t.Fatal(err, serr)
 	}
 }
-
