@@ -9,14 +9,10 @@ import (
 	"time"
 
 	"github.com/weirnet/weir/divertdrv"
-	"github.com/weirnet/weir/divertdrv/filter"
 	"github.com/weirnet/weir/divertdrv/nfqdrv"
 	"github.com/weirnet/weir/internal/nettest"
 	"github.com/weirnet/weir/processor"
 )
-
-// patience bounds every wait of the live tests.
-const patience = 5 * time.Second
 
 // host is a processor over all packets of a namespace.
 type host struct {
@@ -54,15 +50,6 @@ func policy(t testing.TB, filters ...processor.Filter) *processor.Policy {
 		t.Fatal(err)
 	}
 	return pol
-}
-
-func match(t testing.TB, text string) *filter.Program {
-	t.Helper()
-	p, err := filter.Parse(text, divertdrv.Network)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 func (s *host) apply(filters ...processor.Filter) {
@@ -140,15 +127,4 @@ func connect(t testing.TB, from *nettest.Namespace, l *net.TCPListener) (client,
 	}
 	t.Cleanup(func() { _ = server.Close() })
 	return client, server
-}
-
-// waitFor polls until ok.
-func waitFor(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for until := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(until) {
-			t.Errorf("%s: not within %v", what, patience)
-			return
-		}
-	}
 }
