@@ -6,10 +6,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/reason"
@@ -122,7 +121,7 @@ func mayFragment(t testing.TB, c *net.UDPConn) {
 	var serr error
 	err = raw.Control(func(fd uintptr) {
 		if c.LocalAddr().(*net.UDPAddr).IP.To4() != nil {
-			serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT)
+			serr = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_MTU_DISCOVER, syscall.IP_PMTUDISC_DONT)
 		}
 	})
 	if err != nil || serr != nil {

@@ -7,9 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/reason"
@@ -76,10 +75,10 @@ func wantInterface(t testing.TB, c *net.UDPConn) {
 	var serr error
 	err = raw.Control(func(fd uintptr) {
 		if four {
-			serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+			serr = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_PKTINFO, 1)
 			return
 		}
-		serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+		serr = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IPV6, syscall.IPV6_RECVPKTINFO, 1)
 	})
 	if err != nil || serr != nil {
 		t.Fatal(err, serr)
@@ -94,15 +93,15 @@ func readInterface(t testing.TB, c *net.UDPConn) (text string, index int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages, err := unix.ParseSocketControlMessage(control[:nc])
+	messages, err := syscall.ParseSocketControlMessage(control[:nc])
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range messages {
 		switch { // struct in_pktinfo has the index first, struct in6_pktinfo behind the address
-		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO:
+		case m.Header.Level == syscall.IPPROTO_IP && m.Header.Type == syscall.IP_PKTINFO:
 			index = int(binary.NativeEndian.Uint32(m.Data))
-		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO:
+		case m.Header.Level == syscall.IPPROTO_IPV6 && m.Header.Type == syscall.IPV6_PKTINFO:
 			index = int(binary.NativeEndian.Uint32(m.Data[16:]))
 		}
 	}

@@ -1,15 +1,12 @@
 package inject_test
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/reason"
@@ -48,18 +45,19 @@ func TestLiveLoopWithAForeignerIsBroken(t *testing.T) {
 					refused.Add(1)
 				}
 			})
-			f := newForeigner(t, net.Server, net.Right)
+			var sent atomic.Int64
+			tap := foreigner(t, net.Server, net.Right, &sent)
 			const datagrams = 3
 			nettest.SendUDP(t, net.Client.NS, sink.Addr(), nettest.Stream{Count: datagrams, Size: 100})
 			for until := time.Now().Add(patience); refused.Load() < datagrams && time.Now().Before(until); {
 				time.Sleep(time.Millisecond)
 			}
-			f.stop()
+			tap.Close()
 			st := s.finish()
 			if got := sink.Wait(datagrams); got.Received != datagrams || got.Damaged != 0 {
 				t.Errorf("arrived: %+v", got)
 			}
-			if n := f.sent.Load(); n == 0 || n > datagrams*passesMax || st.Injected != uint64(n) {
+			if n := sent.Load(); n == 0 || n > datagrams*passesMax || st.Injected != uint64(n) {
 				t.Errorf("%d datagrams went round %d times, %+v", datagrams, n, st)
 			}
 			if in := s.j.Stats(); refused.Load() != datagrams || in.LoopsBroken != datagrams || in.Returned == 0 {
@@ -83,62 +81,14 @@ func TestLiveLoopWithAForeignerIsBroken(t *testing.T) {
 	}
 }
 
-// foreigner sniffs a link and sends every datagram to port 7 back to the router, as a frame: it has no mark and knows no rank.
-type foreigner struct {
-	t    testing.TB
-	fd   int
-	sent atomic.Int64
-	quit chan struct{}
-	over chan struct{}
-}
-
-func newForeigner(t testing.TB, at, router *nettest.Link) *foreigner {
+// foreigner sends every datagram to port 7 that reaches the server back to the router: it has no mark and knows no rank.
+func foreigner(t testing.TB, at, router *nettest.Link, sent *atomic.Int64) *nettest.Tap {
 	t.Helper()
-	f := &foreigner{t: t, quit: make(chan struct{}), over: make(chan struct{})}
-	all := binary.NativeEndian.Uint16([]byte{0, unix.ETH_P_ALL}) // in network order
-	var err error
-	at.NS.Do(func() { f.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(all)) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err = unix.Bind(f.fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: at.Index}); err == nil {
-		err = unix.SetsockoptTimeval(f.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 20_000})
-	}
-	if err != nil {
-		_ = unix.Close(f.fd)
-		t.Fatal(err)
-	}
-	go f.run(at, router)
-	return f
-}
-
-// stop ends it and waits.
-func (f *foreigner) stop() {
-	close(f.quit)
-	<-f.over
-	_ = unix.Close(f.fd)
-}
-
-func (f *foreigner) run(at, router *nettest.Link) {
-	defer close(f.over)
-	for frame := make([]byte, 2048); ; {
-		select {
-		case <-f.quit:
-			return
-		default:
-		}
-		n, from, err := unix.Recvfrom(f.fd, frame, 0)
-		if err != nil {
-			continue // the time is over, or a signal came
-		}
-		if ll, ok := from.(*unix.SockaddrLinklayer); !ok || ll.Pkttype != unix.PACKET_HOST || n < 34 {
-			continue
-		}
-		pkt := frame[14:n]
+	return nettest.NewTap(t, at, func(tap *nettest.Tap, pkt []byte) {
 		var h wire.Headers
 		wire.Parse(pkt, &h)
 		if udp := h.UDP(pkt); udp == nil || udp.DstPort() != 7 {
-			continue
+			return
 		}
 		if h.Version == 4 {
 			pkt[8] = 64
@@ -146,11 +96,9 @@ func (f *foreigner) run(at, router *nettest.Link) {
 		} else {
 			pkt[7] = 64
 		}
-		copy(frame, router.MAC)
-		copy(frame[6:], at.MAC)
-		if err := unix.Send(f.fd, frame[:n], 0); err != nil {
-			f.t.Errorf("send back: %v", err)
+		if err := tap.Send(router, pkt); err != nil {
+			t.Error(err)
 		}
-		f.sent.Add(1)
-	}
+		sent.Add(1)
+	})
 }

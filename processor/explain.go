@@ -208,10 +208,11 @@ func (nowhereConn) Recv(*divertdrv.Batch) error                             { re
 func (nowhereConn) Complete(*divertdrv.Batch) error                         { return nil }
 func (nowhereConn) Release(uint64, divertdrv.Mark, *divertdrv.Packet) error { return nil }
 func (nowhereConn) Inject(p []divertdrv.Packet) (int, error)                { return len(p), nil }
-func (nowhereConn) Param(divertdrv.Param) (uint64, error)                   { return 0, divertdrv.ErrUnsupported }
-func (nowhereConn) SetParam(divertdrv.Param, uint64) error                  { return divertdrv.ErrUnsupported }
-func (nowhereConn) Shutdown(divertdrv.Shutdown) error                       { return nil }
-func (nowhereConn) Close() error                                            { return nil }
+func (nowhereConn) Param(divertdrv.Param) (uint64, error) { return 0, divertdrv.ErrUnsupported }
+
+func (nowhereConn) SetParam(divertdrv.Param, uint64) error { return divertdrv.ErrUnsupported }
+func (nowhereConn) Shutdown(divertdrv.Shutdown) error      { return nil }
+func (nowhereConn) Close() error                           { return nil }
 func (nowhereConn) Caps() divertdrv.Caps {
 	return divertdrv.Caps{Inject: true, InjectInbound: true, Modify: true, Grow: true}
 }
