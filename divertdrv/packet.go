@@ -41,11 +41,11 @@ func NewPacket(a Address, data []byte) *Packet {
 	return &Packet{Addr: &a, Data: data, free: newLoose(data)}
 }
 
-// Headers returns the packet's decoded headers; they are decoded when first asked for and again after SetDirty. The result is
-// valid as long as the packet.
+// Headers returns the packet's decoded headers; they are decoded when first asked for and again after SetDirty or when Data became
+// shorter than they say. The result is valid as long as the packet.
 func (p *Packet) Headers() *Headers {
 	h, n := p.state()
-	if !n.parsed {
+	if !n.parsed || int(h.Len) > len(p.Data) {
 		wire.Parse(p.Data, h)
 		n.parsed = true
 	}

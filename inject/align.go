@@ -35,7 +35,7 @@ func (b buffers) take(n int) []byte {
 		}
 		return buf
 	default:
-		return make([]byte, max(n, pointerSize))
+		return make([]byte, max(n, 2*pointerSize)) // what is smaller the allocator may put anywhere
 	}
 }
 
@@ -47,5 +47,31 @@ func (b buffers) give(buf []byte) {
 	select {
 	case b <- buf:
 	default:
+	}
+}
+
+// mover moves the packets of one batch to aligned addresses, as many into one buffer as fit.
+type mover struct {
+	buffers
+	taken [divertdrv.BatchMax][]byte
+	n     int    // buffers taken
+	rest  []byte // of the last one; starts at an aligned address
+}
+
+func (m *mover) move(p *divertdrv.Packet) {
+	n := len(p.Data)
+	if len(m.rest) < n {
+		m.rest = m.take(n)
+		m.taken[m.n] = m.rest
+		m.n++
+	}
+	p.Move(m.rest)
+	m.rest = m.rest[min((n+pointerSize-1)&^(pointerSize-1), len(m.rest)):]
+}
+
+// done gives the buffers back, once nobody reads the packets any more.
+func (m *mover) done() {
+	for _, buf := range m.taken[:m.n] {
+		m.give(buf)
 	}
 }

@@ -2,7 +2,6 @@ package inject
 
 import (
 	"slices"
-	"time"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/reason"
@@ -12,8 +11,8 @@ import (
 // treated as Config.TooBig says, and one that goes round in a loop is dropped. Checksums and lengths that changed packets owe are
 // made good by the handle itself; packets that were not changed are left as they are.
 func (j *Injector) Complete(b *divertdrv.Batch) error {
-	if now, any := j.origins.recent(j.clock); any {
-		j.breakLoops(b, now)
+	if j.origins.recent(j.clock) {
+		j.breakLoops(b)
 	}
 	for i := range b.Packets() {
 		if goesOutChanged(b, i) {
@@ -29,12 +28,12 @@ func goesOutChanged(b *divertdrv.Batch, i int) bool {
 	return m == divertdrv.Pass && b.Changed(i) && b.Packets()[i].Addr.Outbound()
 }
 
-func (j *Injector) breakLoops(b *divertdrv.Batch, now time.Time) {
+func (j *Injector) breakLoops(b *divertdrv.Batch) {
 	for i := range b.Packets() {
 		if m, _ := b.Outcome(i); m != divertdrv.Pass {
 			continue
 		}
-		if p := &b.Packets()[i]; j.loops(p, now, false) {
+		if p := &b.Packets()[i]; j.pass(p, false).broken {
 			p.Set(divertdrv.Drop, reason.Loop)
 		}
 	}
@@ -42,20 +41,17 @@ func (j *Injector) breakLoops(b *divertdrv.Batch, now time.Time) {
 
 func (j *Injector) completeChanged(b *divertdrv.Batch) error {
 	late := j.shrinkAll(b)
-	var taken [divertdrv.BatchMax][]byte
+	m := mover{buffers: j.buffers}
 	for i := range b.Packets() {
 		p := &b.Packets()[i]
 		if !goesOutChanged(b, i) || aligned(p.Data) || !j.watch.enforces(Misaligned) {
 			continue
 		}
-		taken[i] = j.buffers.take(len(p.Data))
-		p.Move(taken[i])
+		m.move(p)
 		j.realigned.Add(1)
 	}
 	err := j.h.Complete(b)
-	for _, buf := range taken {
-		j.buffers.give(buf)
-	}
+	m.done()
 	for _, hd := range late {
 		_ = j.Release(hd, divertdrv.Pass, 0)
 	}
@@ -124,8 +120,10 @@ func (j *Injector) Release(hd *divertdrv.Held, m divertdrv.Mark, why divertdrv.C
 		}
 		return err
 	}
-	if err := hd.Release(divertdrv.Drop, reason.Fragmented); err != nil {
-		return err
-	}
-	return j.put(func() error { return j.pieces(whole, mtu) })
+	return j.put(func() error {
+		if err := hd.Release(divertdrv.Drop, reason.Fragmented); err != nil {
+			return err
+		}
+		return j.pieces(whole, mtu)
+	}, func() { _ = hd.Release(divertdrv.Drop, reason.TooBig) }, nil)
 }

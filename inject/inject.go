@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"github.com/weirnet/weir/divertdrv"
-	"github.com/weirnet/weir/divertdrv/wire"
 	"github.com/weirnet/weir/inject/craft"
 	"github.com/weirnet/weir/internal/clock"
 )
@@ -21,7 +19,7 @@ var (
 	// ErrStaleChecksum and ErrMisalignedHeader are the sentinels of violations that are repaired or only reported.
 	ErrStaleChecksum    = errors.New("stale IPv4 header checksum on receive injection")
 	ErrMisalignedHeader = errors.New("IP header is not pointer-aligned for send injection")
-	// ErrLoop: the packet was put in LoopMax times already; another program brings it back each time.
+	// ErrLoop: the packet came back LoopMax times already; another program brings it back each time.
 	ErrLoop = errors.New("the packet goes round in a loop with another program that re-injects it")
 	// ErrClosing: the injector is being closed and takes nothing new.
 	ErrClosing = errors.New("injector is closing")
@@ -63,7 +61,8 @@ type Config struct {
 	Limiter *craft.Limiter // of the answers that TooBig asks for; nil: one with the default rate
 
 	Origins *Origins   // shared by injectors that are to know each other's packets; nil: its own
-	OnLoop  func(Loop) // called when a packet comes back first, and when its loop is broken; must not block. nil: nobody is told
+	Loops   Setting    // of a packet that comes back LoopMax times: Enforce breaks the loop, Report only tells, Off does neither
+	OnLoop  func(Loop) // called when a loop is found, and when LoopMax is reached; must not block. nil: nobody is told
 
 	Clock clock.Clock // nil: the system's
 }
@@ -77,7 +76,7 @@ type Stats struct {
 
 	StaleChecksums, InlineTCP, Misaligned uint64 // violations of each rule, whether enforced or reported
 
-	Returned    uint64 // passes of packets that this injector had put in before, and somebody else brought back
+	Returned    uint64 // passes of packets that this injector had put in shortly before; see LoopMax
 	LoopsBroken uint64 // of these, those that were not put in again
 
 	Cut, Clamped, Answered uint64 // packets that grew past the MTU, by what was done
@@ -92,6 +91,7 @@ type Injector struct {
 	guard   *Guard
 	trim    trimmer
 	origins *Origins
+	loops   Setting
 	onLoop  func(Loop)
 	clock   clock.Clock
 
@@ -122,7 +122,7 @@ func New(h *divertdrv.Handle, cfg Config) (*Injector, error) {
 	}
 	j := &Injector{
 		h: h, buffers: newBuffers(cfg.Buffers), watch: watch{rules: cfg.Rules, tell: cfg.OnViolation}, guard: cfg.Guard,
-		origins: cfg.Origins, onLoop: cfg.OnLoop, clock: cfg.Clock,
+		origins: cfg.Origins, loops: cfg.Loops, onLoop: cfg.OnLoop, clock: cfg.Clock,
 	}
 	j.idle.L = &j.mu
 	j.trim.init(&cfg)
@@ -130,33 +130,25 @@ func New(h *divertdrv.Handle, cfg Config) (*Injector, error) {
 }
 
 // Inject puts a packet in. A scope that is open at a transport layer or above refuses TCP: a *Violation over
-// ErrInlineTCPInjection; a nil scope is out of band. Other errors are those of Handle.Inject, ErrLoop and ErrClosing. On success
-// the packet was accepted by the driver, and Done, if any, was called before Inject returns.
+// ErrInlineTCPInjection; a nil scope is out of band. Other errors are those of Handle.Inject, ErrTooBig for what is longer than
+// MTUMax, ErrLoop and ErrClosing. On success the packet was accepted by the driver, and Done, if any, was called before Inject
+// returns.
 func (j *Injector) Inject(s *Scope, in Injection) error {
 	if in.Packet == nil || in.Packet.Addr == nil {
 		return fmt.Errorf("inject: %w: a packet with an Address is needed", divertdrv.ErrInvalid)
+	}
+	if n := len(in.Packet.Data); n > divertdrv.MTUMax {
+		return fmt.Errorf("inject: %w: %d bytes, no packet is longer than %d", divertdrv.ErrTooBig, n, divertdrv.MTUMax)
 	}
 	unlock, err := j.inline(s, &in)
 	if err != nil {
 		j.refused.Add(1)
 		return err
 	}
-	defer unlock()
-	err = j.put(func() error { return j.inject(s, &in) })
-	if err == nil && in.Done != nil {
-		in.Done(nil)
-	}
-	return err
-}
-
-// put counts an injection.
-func (j *Injector) put(inject func() error) error {
-	if !j.enter() {
-		return ErrClosing
-	}
-	err := tooBig(inject())
-	j.leave(err)
-	return err
+	return j.put(func() error {
+		defer unlock() // before Done, which may inject into the same flow
+		return j.inject(s, &in)
+	}, unlock, in.Done)
 }
 
 func (j *Injector) inject(s *Scope, in *Injection) error {
@@ -164,9 +156,18 @@ func (j *Injector) inject(s *Scope, in *Injection) error {
 	if in.Path == Receive {
 		j.repairSum(s, in.Packet)
 	}
-	if j.loops(in.Packet, j.clock.Now(), true) {
+	pass := j.pass(in.Packet, true)
+	if pass.broken {
 		return ErrLoop
 	}
+	err := j.fitAndSend(s, in)
+	if err != nil {
+		j.undo(pass)
+	}
+	return err
+}
+
+func (j *Injector) fitAndSend(s *Scope, in *Injection) error {
 	if mtu := j.overgrown(in.Packet); mtu > 0 {
 		if sent, err := j.fit(in.Packet, mtu); sent || err != nil {
 			return err
@@ -190,38 +191,6 @@ func (in *Injection) address() {
 	}
 }
 
-// repairSum has the IPv4 header checksum computed anew, whatever the Address claims: what was reassembled carries a stale one,
-// and nothing marks it.
-func (j *Injector) repairSum(s *Scope, p *divertdrv.Packet) {
-	if !j.watch.looks(StaleChecksum) {
-		return
-	}
-	if p.Addr.IPChecksum() && !p.Changed() {
-		if had, want := headerSum(p); had != want && j.watch.breached(StaleChecksum) {
-			j.watch.report(s, &Violation{
-				Rule: StaleChecksum, Path: Receive, cause: ErrStaleChecksum,
-				Detail: fmt.Sprintf("IPv4 header checksum %#04x, want %#04x, on receive injection", had, want),
-				Remedy: "clear the Address's IPChecksum, or compute it: a reassembled packet carries a stale one",
-			})
-		}
-	}
-	if j.watch.enforces(StaleChecksum) {
-		p.Addr.SetIPChecksum(false)
-	}
-}
-
-// headerSum returns the IPv4 header checksum that a packet has and the right one; two equal ones for what has none.
-func headerSum(p *divertdrv.Packet) (had, want uint16) {
-	h := *p.Headers()
-	h.Transport = wire.NoTransport // it is not asked about
-	if h.Version != 4 || wire.Judge(p.Data, &h).IP == 0 {
-		return 0, 0
-	}
-	header := append([]byte(nil), p.Data[:h.HeaderLen]...)
-	wire.CalcParsed(header, &h, 0)
-	return h.IPv4(p.Data).Checksum(), h.IPv4(header).Checksum()
-}
-
 func (j *Injector) send(s *Scope, in *Injection) error {
 	p := in.Packet
 	data := p.Data
@@ -243,62 +212,4 @@ func (j *Injector) send(s *Scope, in *Injection) error {
 	}
 	_, err := j.h.Inject(unsafe.Slice(p, 1))
 	return err
-}
-
-func (j *Injector) enter() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.ended {
-		return false
-	}
-	j.stats.Injected++
-	j.stats.Pending++
-	return true
-}
-
-func (j *Injector) leave(err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.stats.Pending--
-	if err == nil {
-		j.stats.Completed++
-	} else {
-		j.stats.Failed++
-	}
-	if j.stats.Pending == 0 {
-		j.idle.Broadcast()
-	}
-}
-
-// Stats returns a snapshot.
-func (j *Injector) Stats() Stats {
-	j.mu.Lock()
-	s := j.stats
-	j.mu.Unlock()
-	s.Refused, s.Realigned = j.refused.Load(), j.realigned.Load()
-	s.Returned, s.LoopsBroken = j.returned.Load(), j.broken.Load()
-	s.StaleChecksums, s.InlineTCP, s.Misaligned = j.watch.count[StaleChecksum].Load(), j.watch.count[InlineTCP].Load(), j.watch.count[Misaligned].Load()
-	s.Cut, s.Clamped, s.Answered = j.trim.cut.Load(), j.trim.clamped.Load(), j.trim.answered.Load()
-	return s
-}
-
-// Close refuses further injections and waits until all pending ones completed, or for the deadline: ErrPending.
-func (j *Injector) Close(deadline time.Duration) error {
-	timer := time.AfterFunc(deadline, func() {
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		j.idle.Broadcast()
-	})
-	defer timer.Stop()
-	end := time.Now().Add(deadline)
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.ended = true
-	for j.stats.Pending > 0 {
-		if !time.Now().Before(end) {
-			return fmt.Errorf("%w: %d after %v", ErrPending, j.stats.Pending, deadline)
-		}
-		j.idle.Wait()
-	}
-	return nil
 }

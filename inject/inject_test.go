@@ -2,6 +2,7 @@ package inject_test
 
 import (
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 	"unsafe"
@@ -13,6 +14,7 @@ import (
 	"github.com/weirnet/weir/divertdrv/simdrv"
 	"github.com/weirnet/weir/divertdrv/wire"
 	"github.com/weirnet/weir/inject"
+	"github.com/weirnet/weir/internal/clock"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -38,6 +40,11 @@ func newRig(t testing.TB) *rig {
 
 func newRigWith(t testing.TB, host simdrv.Config, cfg inject.Config) *rig {
 	t.Helper()
+	return newRigAt(t, divertdrv.Network, host, cfg)
+}
+
+func newRigAt(t testing.TB, layer divertdrv.Layer, host simdrv.Config, cfg inject.Config) *rig {
+	t.Helper()
 	r := &rig{}
 	keep := func(to *[]seen) func(*divertdrv.Address, []byte) {
 		return func(a *divertdrv.Address, data []byte) {
@@ -46,7 +53,7 @@ func newRigWith(t testing.TB, host simdrv.Config, cfg inject.Config) *rig {
 	}
 	host.OnWire, host.OnHost = keep(&r.wire), keep(&r.host)
 	r.sim = simdrv.New(host)
-	h, err := divertdrv.Open("true", divertdrv.Network, &divertdrv.Options{Driver: r.sim})
+	h, err := divertdrv.Open("true", layer, &divertdrv.Options{Driver: r.sim})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,6 +256,77 @@ func TestErrorsMeanNoDone(t *testing.T) {
 	if _, err := inject.New(r.h, inject.Config{Buffers: -1}); err == nil {
 		t.Error("New with -1 buffers was taken")
 	}
+}
+
+// No packet is longer than MTUMax, aligned or not.
+func TestOverlongPacket(t *testing.T) {
+	r := newRig(t)
+	for off := range 2 {
+		p := divertdrv.NewPacket(final(), make([]byte, divertdrv.MTUMax+9)[off:])
+		if err := r.j.Inject(nil, inject.Injection{Packet: p}); !errors.Is(err, divertdrv.ErrTooBig) {
+			t.Errorf("offset %d: %v", off, err)
+		}
+	}
+	r.close(t)
+}
+
+// Data may be shortened by reslicing, after its headers were read.
+func TestResliced(t *testing.T) {
+	r := newRig(t)
+	for _, n := range []int{39, 20, 19, 1, 0} {
+		p := divertdrv.NewPacket(final(), segment(0, 40, 0, wire.ProtoTCP))
+		p.Headers()
+		p.Data = p.Data[:n]
+		err := r.j.Inject(nil, inject.Injection{Packet: p})
+		if (err == nil) != (n >= 20) {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+	r.close(t)
+}
+
+// Done is called before the injection is over for Close, and after the flow's lock was given back.
+func TestDoneMayInject(t *testing.T) {
+	var told []inject.Violation
+	r := newRigWith(t, simdrv.Config{}, inject.Config{
+		Guard: inject.NewGuard(time.Millisecond), OnViolation: func(v inject.Violation) { told = append(told, v) },
+	})
+	second := 0
+	err := r.j.Inject(nil, inject.Injection{Packet: divertdrv.NewPacket(final(), numbered(wire.ProtoTCP, 9, 1)), Done: func(error) {
+		if err := r.j.Inject(nil, inject.Injection{
+			Packet: divertdrv.NewPacket(final(), numbered(wire.ProtoTCP, 9, 2)), Done: func(error) { second++ },
+		}); err != nil {
+			t.Error(err)
+		}
+		if err := r.j.Close(0); !errors.Is(err, inject.ErrPending) {
+			t.Errorf("Close from Done: %v", err)
+		}
+	}})
+	if err != nil || second != 1 || len(told) != 0 {
+		t.Errorf("%v, second done %d times, told %v", err, second, told)
+	}
+	r.close(t)
+}
+
+// The deadline of Close is by the injector's clock.
+func TestCloseDeadline(t *testing.T) {
+	v := clock.NewVirtual(time.Unix(1, 0))
+	r := newRigWith(t, simdrv.Config{}, inject.Config{Clock: v})
+	closed := make(chan error)
+	err := r.j.Inject(nil, inject.Injection{Packet: divertdrv.NewPacket(final(), segment(0, 9, 0, wire.ProtoUDP)), Done: func(error) {
+		go func() { closed <- r.j.Close(time.Hour) }()
+		for v.Pending() == 0 {
+			runtime.Gosched()
+		}
+		v.Advance(time.Hour)
+		if err := <-closed; !errors.Is(err, inject.ErrPending) {
+			t.Errorf("Close: %v", err)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.close(t)
 }
 
 // Complete: what passes unchanged is not touched, even if its checksums are wrong; what was changed is repaired and aligned.

@@ -3,7 +3,6 @@ package inject
 import (
 	"fmt"
 	"hash/maphash"
-	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,20 +28,23 @@ func (s State) String() string {
 	return [...]string{"not injected", "by self", "by other", "previously by self"}[min(s, PreviouslyBySelf)]
 }
 
-// LoopMax is how often a packet may come back to the injector that put it in, within a second each time, until the injector
-// refuses to put it in again. TCP repeats a segment a few times in a second at most; a loop does it thousands of times.
+// LoopMax is how often a packet may come back to the injector that put it in, each time within loopGap, until the injector refuses
+// to put it in again. What comes back more slowly is no loop: TCP repeats a segment after 200 ms at the earliest (Linux; 300 ms
+// on Windows), and what an application says at intervals, as a keepalive, may be the same bytes each time.
 const LoopMax = 32
 
 const (
-	loopWindow  = time.Second
-	originsMax  = 4096 // packets remembered; the oldest of a set gives way
-	originsWays = 4
+	loopNamed     = 4 // times it comes back, until the loop is told of: once or twice is a duplicate
+	loopGap       = 150 * time.Millisecond
+	originsWindow = time.Second
+	originsMax    = 4096 // packets remembered; the oldest of a set gives way
+	originsWays   = 4
 )
 
 // Loop says that a packet which was put in came back through somebody else who knows no ranks.
 type Loop struct {
 	Flow   wire.FlowKey
-	Passes int  // how often it has been put in or passed since the first time
+	Passes int  // how often it came back
 	Broken bool // LoopMax was reached: it is not put in again
 }
 
@@ -55,9 +57,9 @@ func (l Loop) String() string {
 		l.Flow.Low().Addr(), l.Flow.High().Addr(), l.Flow.Proto(), what, l.Passes)
 }
 
-// Origins remembers which packets were injected in the last second, by what cannot change on the way: addresses, ports, length
-// and the beginning of the payload, but not TTL, identification and checksums. It is bounded. Injectors that share one tell
-// each other's packets (BySelf); its zero value is not usable.
+// Origins remembers which packets were injected in the last second, by what cannot change on the way; see fingerprint. It is
+// bounded. Injectors that share one tell each other's packets (BySelf); its zero value is not usable. All may be used from any
+// goroutine.
 type Origins struct {
 	seed maphash.Seed
 	last atomic.Int64 // when something was remembered last, nanoseconds; 0: never
@@ -67,112 +69,100 @@ type Origins struct {
 }
 
 type origin struct {
-	print  uint64
+	fingerprint
 	by     *Injector
 	at     int64 // last seen; nanoseconds
-	passes int
+	passes int   // since it was put in or, if later, since it came back more than loopGap late
 }
 
 // NewOrigins returns an empty one.
 func NewOrigins() *Origins { return &Origins{seed: maphash.MakeSeed()} }
 
-// recent returns the time by c, and whether anything can be found then. Without injections it costs one load.
-func (o *Origins) recent(c clock.Clock) (now time.Time, any bool) {
+// recent says whether anything can be found at the time by c. Without injections it costs one load.
+func (o *Origins) recent(c clock.Clock) bool {
 	last := o.last.Load()
-	if last == 0 {
-		return now, false
-	}
-	now = c.Now()
-	return now, now.UnixNano()-last <= int64(loopWindow)
+	return last != 0 && c.Now().UnixNano()-last <= int64(originsWindow)
 }
 
 // look returns who injected the packet, nil if nobody did lately.
-func (o *Origins) look(pkt []byte, h *wire.Headers, now time.Time) *Injector {
-	print := o.fingerprint(pkt, h)
+func (o *Origins) look(f fingerprint, now time.Time) *Injector {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if e := o.find(print, now.UnixNano()); e != nil {
+	if e := o.find(f, now.UnixNano()); e != nil {
 		return e.by
 	}
 	return nil
 }
 
-// pass counts that j lets the packet go on, and returns how often it did so before. A packet that is not known is remembered iff
-// it is injected.
-func (o *Origins) pass(j *Injector, pkt []byte, h *wire.Headers, now time.Time, injected bool) int {
-	print, at := o.fingerprint(pkt, h), now.UnixNano()
+// pass counts that j lets the packet go on, and returns how often it has come back in a row. A packet that is not known is
+// remembered iff it is injected.
+func (o *Origins) pass(j *Injector, f fingerprint, now time.Time, injected bool) int {
+	at := now.UnixNano()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	e := o.find(print, at)
+	e := o.find(f, at)
 	switch {
 	case e != nil && e.by == j:
+		if at-e.at > int64(loopGap) {
+			e.passes = 0
+		}
 		e.passes++
-		e.at = at
-		o.last.Store(at)
-		return e.passes
 	case e != nil || !injected:
 		return 0
+	default:
+		e = o.oldest(f)
+		*e = origin{fingerprint: f, by: j}
 	}
-	set := &o.sets[print%uint64(len(o.sets))]
-	oldest := &set[0]
-	for i := range set {
-		if set[i].at < oldest.at {
-			oldest = &set[i]
-		}
+	if e.id == 0 {
+		e.id = f.id
 	}
-	*oldest = origin{print: print, by: j, at: at}
+	e.at = at
 	o.last.Store(at)
-	return 0
+	return e.passes
+}
+
+// undo takes back one pass that did not take place.
+func (o *Origins) undo(j *Injector, f fingerprint, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if e := o.find(f, now.UnixNano()); e != nil && e.by == j && e.passes > 0 {
+		e.passes--
+	}
 }
 
 // find needs o.mu.
-func (o *Origins) find(print uint64, now int64) *origin {
-	set := &o.sets[print%uint64(len(o.sets))]
+func (o *Origins) find(f fingerprint, now int64) *origin {
+	set := &o.sets[f.print%uint64(len(o.sets))]
 	for i := range set {
-		if e := &set[i]; e.print == print && e.by != nil && now-e.at <= int64(loopWindow) {
+		if e := &set[i]; e.by != nil && e.same(f) && now-e.at <= int64(originsWindow) {
 			return e
 		}
 	}
 	return nil
 }
 
-// payloadPrinted is how much of the payload a fingerprint covers, in bytes.
-const payloadPrinted = 64
-
-// fingerprint reads what a re-injector leaves alone.
-func (o *Origins) fingerprint(pkt []byte, h *wire.Headers) uint64 {
-	var print uint64
-	add := func(b []byte) { print = bits.RotateLeft64(print, 23) ^ maphash.Bytes(o.seed, b) }
-	if h.Version == 4 {
-		add(pkt[12:20])
-	} else {
-		add(pkt[8:40])
+// oldest needs o.mu.
+func (o *Origins) oldest(f fingerprint) *origin {
+	set := &o.sets[f.print%uint64(len(o.sets))]
+	oldest := &set[0]
+	for i := range set {
+		if set[i].at < oldest.at {
+			oldest = &set[i]
+		}
 	}
-	switch t := pkt[h.TransportOff:h.PayloadOff]; h.Transport {
-	case wire.TCP:
-		add(t[:16]) // up to the checksum
-	case wire.UDP:
-		add(t[:6])
-	case wire.ICMP, wire.ICMPv6:
-		add(t[:2])
-		add(t[4:])
-	}
-	payload := h.Payload(pkt)
-	add(payload[:min(len(payload), payloadPrinted)])
-	return print ^ uint64(len(payload))<<32 ^ uint64(h.Proto)<<8 ^ uint64(h.FragOff)
+	return oldest
 }
 
-// State tells how a packet that was received came to be here. It neither changes nor counts anything, and allocates nothing.
+// State tells how a packet that was received came to be here. It neither changes nor counts anything, and allocates nothing. Two
+// packets that are the same to the byte cannot be told apart.
 func (j *Injector) State(p *divertdrv.Packet) State {
-	if now, any := j.origins.recent(j.clock); any {
-		if h := p.Headers(); h.Version != 0 {
-			switch by := j.origins.look(p.Data, h, now); by {
-			case nil:
-			case j:
-				return PreviouslyBySelf
-			default:
-				return BySelf
-			}
+	if h := p.Headers(); h.Version != 0 && j.origins.recent(j.clock) {
+		switch j.origins.look(j.origins.fingerprint(p.Data, h), j.clock.Now()) {
+		case nil:
+		case j:
+			return PreviouslyBySelf
+		default:
+			return BySelf
 		}
 	}
 	if p.Addr.Impostor() {
@@ -181,24 +171,40 @@ func (j *Injector) State(p *divertdrv.Packet) State {
 	return NotInjected
 }
 
-// loops counts one more pass of a packet that goes on; true: it is one too many.
-func (j *Injector) loops(p *divertdrv.Packet, now time.Time, injected bool) bool {
+// pass is one more pass of a packet that goes on.
+type pass struct {
+	of     fingerprint
+	back   bool // it has come back
+	broken bool // and must not go on again
+}
+
+// pass counts it, and tells of a loop.
+func (j *Injector) pass(p *divertdrv.Packet, injected bool) (v pass) {
 	h := p.Headers()
 	if h.Version == 0 {
-		return false
+		return v
 	}
-	passes := j.origins.pass(j, p.Data, h, now, injected)
-	if passes == 0 {
-		return false
+	v.of = j.origins.fingerprint(p.Data, h)
+	passes := j.origins.pass(j, v.of, j.clock.Now(), injected)
+	if passes == 0 || j.loops == Off {
+		return v
 	}
 	j.returned.Add(1)
-	broken := passes >= LoopMax
-	if broken {
+	v.back, v.broken = true, passes >= LoopMax && j.loops == Enforce
+	if v.broken {
 		j.broken.Add(1)
 	}
-	if j.onLoop != nil && (passes == 1 || passes == LoopMax) {
+	if j.onLoop != nil && (passes == loopNamed || passes == LoopMax) {
 		flow, _, _ := h.Flow(p.Data)
-		j.onLoop(Loop{Flow: flow, Passes: passes, Broken: broken})
+		j.onLoop(Loop{Flow: flow, Passes: passes, Broken: v.broken})
 	}
-	return broken
+	return v
+}
+
+// undo takes back a pass of a packet that the driver refused: whoever tries it again makes no loop.
+func (j *Injector) undo(v pass) {
+	if v.back {
+		j.returned.Add(^uint64(0))
+		j.origins.undo(j, v.of, j.clock.Now())
+	}
 }

@@ -3,6 +3,7 @@ package inject_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,7 +31,9 @@ func (f *foreign) reinject(_ *divertdrv.Address, data []byte) {
 	b := append([]byte(nil), data...)
 	var h wire.Headers
 	wire.Parse(b, &h)
-	b[4]++ // raw sockets number packets anew
+	if b[4] == 0 && b[5] == 0 {
+		b[4] = 7 // raw sockets number what has no number
+	}
 	wire.CalcChecksums(b, 0)
 	if f.ages && !wire.DecrementTTL(b, &h) {
 		return
@@ -87,7 +90,8 @@ func TestLoopIsNamedAndBroken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var told []inject.Loop
 			f := &foreign{most: 100_000}
-			j, h := loop(t, f, inject.Config{OnLoop: func(l inject.Loop) { told = append(told, l) }}, perPacket)
+			first = true
+			j, h := loop(t, f, inject.Config{Clock: clock.NewVirtual(time.Unix(1, 0)), OnLoop: func(l inject.Loop) { told = append(told, l) }}, perPacket)
 			if f.rounds > inject.LoopMax {
 				t.Errorf("went round %d times, want at most %d", f.rounds, inject.LoopMax)
 			}
@@ -95,7 +99,7 @@ func TestLoopIsNamedAndBroken(t *testing.T) {
 			if s.Returned != inject.LoopMax || s.LoopsBroken != 1 {
 				t.Errorf("returned %d, broken %d", s.Returned, s.LoopsBroken)
 			}
-			if len(told) != 2 || told[0].Broken || !told[1].Broken || told[1].Passes != inject.LoopMax ||
+			if len(told) != 2 || told[0].Broken || told[0].Passes != 4 || !told[1].Broken || told[1].Passes != inject.LoopMax ||
 				!strings.Contains(told[1].String(), "re-injects what Weir puts in") || told[0].Flow != flowOf(segment(0, 30, 0, wire.ProtoTCP)) {
 				t.Errorf("told %v", told)
 			}
@@ -115,20 +119,100 @@ func closeAll(t *testing.T, j *inject.Injector, h *divertdrv.Handle) {
 	}
 }
 
-// Retransmissions are the same packet too, but seconds apart.
-func TestRetransmissionsAreNoLoop(t *testing.T) {
+// What is the same to the byte, but comes more slowly than a loop, is none: segments that TCP repeats, keepalives.
+func TestSlowRepetitionIsNoLoop(t *testing.T) {
 	v := clock.NewVirtual(time.Unix(1, 0))
-	r := newRigWith(t, simdrv.Config{}, inject.Config{Clock: v})
+	r := newRigWith(t, simdrv.Config{}, inject.Config{Clock: v, OnLoop: func(l inject.Loop) { t.Error(l) }})
 	for range 10 * inject.LoopMax {
 		if err := r.j.Inject(nil, inject.Injection{Packet: divertdrv.NewPacket(final(), segment(0, 9, 0, wire.ProtoTCP))}); err != nil {
 			t.Fatal(err)
 		}
-		v.Advance(1001 * time.Millisecond)
+		v.Advance(200 * time.Millisecond)
+	}
+	r.close(t)
+}
+
+// Nor are datagrams of the same words that their sender numbers, or duplicate acknowledgments with other options, however fast.
+func TestSameWordsAreNoLoop(t *testing.T) {
+	r := newRigWith(t, simdrv.Config{}, inject.Config{Clock: clock.NewVirtual(time.Unix(1, 0)), OnLoop: func(l inject.Loop) { t.Error(l) }})
+	for i := range 10 * inject.LoopMax {
+		udp := segment(0, 100, 0, wire.ProtoUDP)
+		udp[4], udp[5] = byte(i>>8)+1, byte(i)
+		ack := segment(0, 12, 0, wire.ProtoTCP)
+		ack[32] = 8 << 4 // the payload becomes options: what SACK reports
+		ack[50], ack[51] = byte(i>>8), byte(i)
+		for _, b := range [][]byte{udp, ack} {
+			wire.CalcChecksums(b, 0)
+			if err := r.j.Inject(nil, inject.Injection{Packet: divertdrv.NewPacket(final(), b)}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	if s := r.j.Stats(); s.Returned != 0 {
 		t.Errorf("%d counted as returned", s.Returned)
 	}
 	r.close(t)
+}
+
+// An injection that the driver refuses and that is tried again goes round in no loop.
+func TestRetriesAreNoLoop(t *testing.T) {
+	r := newRigWith(t, simdrv.Config{HeaderAlign: 8}, inject.Config{
+		Clock: clock.NewVirtual(time.Unix(1, 0)), Rules: inject.Rules{Misaligned: inject.Off},
+	})
+	for range 10 * inject.LoopMax {
+		err := r.j.Inject(nil, inject.Injection{Packet: divertdrv.NewPacket(final(), segment(0, 9, 1, wire.ProtoTCP))})
+		if !errors.Is(err, divertdrv.ErrMisaligned) {
+			t.Fatal(err)
+		}
+	}
+	if s := r.j.Stats(); s.Returned != 0 || s.Failed != 10*inject.LoopMax {
+		t.Errorf("%+v", s)
+	}
+	r.close(t)
+}
+
+// Report tells of a loop and does not break it; Off does neither.
+func TestLoopsSetting(t *testing.T) {
+	for setting, want := range map[inject.Setting][2]int{inject.Enforce: {2, inject.LoopMax}, inject.Report: {2, 100}, inject.Off: {0, 100}} {
+		told := 0
+		r := newRigWith(t, simdrv.Config{}, inject.Config{
+			Clock: clock.NewVirtual(time.Unix(1, 0)), Loops: setting, OnLoop: func(inject.Loop) { told++ },
+		})
+		for range 100 {
+			_ = r.j.Inject(nil, inject.Injection{Packet: divertdrv.NewPacket(final(), segment(0, 9, 0, wire.ProtoTCP))})
+		}
+		if got := [2]int{told, int(r.j.Stats().Completed)}; got != want {
+			t.Errorf("%v: told %d times, %d went in, want %v", setting, got[0], got[1], want)
+		}
+		r.close(t)
+	}
+}
+
+// Injectors that share Origins may inject, pass and ask at the same time.
+func TestOriginsConcurrently(t *testing.T) {
+	origins := inject.NewOrigins()
+	var rigs [2]*rig
+	var wg sync.WaitGroup
+	for i := range rigs {
+		r := newRigWith(t, simdrv.Config{}, inject.Config{Origins: origins})
+		rigs[i] = r
+		wg.Go(func() {
+			for n := range 2000 {
+				p := divertdrv.NewPacket(final(), numbered(wire.ProtoUDP, 20, n%500))
+				p.Data[4] = byte(n) | 1
+				if err := r.j.Inject(nil, inject.Injection{Packet: p, Path: inject.Receive}); err != nil && !errors.Is(err, inject.ErrLoop) {
+					t.Error(err)
+				}
+				if s := r.j.State(p); s != inject.PreviouslyBySelf && s != inject.BySelf && s != inject.NotInjected {
+					t.Error(s)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, r := range rigs {
+		r.close(t)
+	}
 }
 
 func TestStates(t *testing.T) {

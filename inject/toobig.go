@@ -110,6 +110,7 @@ func (j *Injector) pieces(p *divertdrv.Packet, mtu int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	limit := frag.Limit{MTU: mtu, Sender: p.Addr.Layer() == divertdrv.Network, ID: t.id.Add(1)}
+	was := wire.Judge(p.Data, p.Headers())
 	err := t.cutter.Cut(p.Data, p.Headers(), limit, func(piece []byte) error {
 		if len(piece) == len(p.Data) {
 			return &frag.TooBigError{Len: len(piece), MTU: mtu}
@@ -117,7 +118,10 @@ func (j *Injector) pieces(p *divertdrv.Packet, mtu int) error {
 		a := *p.Addr
 		a.SetChecksums(true)
 		one := divertdrv.NewPacket(a, piece)
-		if j.loops(one, j.clock.Now(), true) {
+		if was != (wire.Wrong{}) { // segments of what was corrupt are so too
+			wire.Recompute(piece, one.Headers(), wire.AllSums, was)
+		}
+		if j.pass(one, true).broken {
 			return ErrLoop
 		}
 		_, err := j.h.Inject(unsafe.Slice(one, 1))

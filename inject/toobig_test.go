@@ -95,6 +95,29 @@ func TestGrownTCPGoesOutInSegments(t *testing.T) {
 	r.close(t)
 }
 
+// The segments of a packet that was corrupt are as wrong as it was.
+func TestCuttingDoesNotLaunder(t *testing.T) {
+	r := newRigWith(t, simdrv.Config{MTU: mtu}, inject.Config{})
+	corrupt := numbered(wire.ProtoTCP, 900, 1)
+	corrupt[36] ^= 0x12
+	var h wire.Headers
+	wire.Parse(corrupt, &h)
+	was := wire.Judge(corrupt, &h)
+	if err := r.j.Inject(nil, inject.Injection{Packet: divertdrv.NewPacket(final(), corrupt)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range r.wire {
+		wire.Parse(p.data, &h)
+		if is := wire.Judge(p.data, &h); is != was || was.Transport == 0 {
+			t.Errorf("wrong by %#x, was %#x", is, was)
+		}
+	}
+	if len(r.wire) != 2 {
+		t.Errorf("%d segments", len(r.wire))
+	}
+	r.close(t)
+}
+
 // What is cut keeps its place in its flow, whatever else is in the batch; other flows are not held up.
 func TestOrderIsKeptBehindWhatIsCut(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

@@ -16,19 +16,19 @@ func (k *classifier) mayBlock(layer Layer, d decision) bool {
 	if setting == inject.Off {
 		return true
 	}
-	callout := ""
-	if d.by.Callout != nil {
-		callout = d.by.Callout.Name()
-	}
-	k.w.p.violated(Violation{
-		Rule: RuleBlockAtEstablished, Layer: layer, Callout: callout, Filter: d.by.Name,
-		Detail: "BLOCK at " + layer.String() + " needs a security reason",
-		Remedy: "decide at " + ALEAuthConnect.String() + " or " + ALEAuthRecvAccept.String(),
-	})
+	k.w.p.violated(blockAtEstablished(&d.by.Filter))
 	if k.trace != nil && setting != inject.Report {
 		k.trace.last().Ignored = "a block at " + layer.String() + " needs a security reason"
 	}
 	return setting == inject.Report
+}
+
+func blockAtEstablished(f *Filter) Violation {
+	return Violation{
+		Rule: RuleBlockAtEstablished, Layer: ALEFlowEstablished, Callout: f.calloutName(), Filter: f.Name,
+		Detail: "BLOCK at " + ALEFlowEstablished.String() + " needs a security reason",
+		Remedy: "decide at " + ALEAuthConnect.String() + " or " + ALEAuthRecvAccept.String(),
+	}
 }
 
 // abort ends a flow: its packets are dropped, both ends of a TCP connection are reset, and its contexts are deleted. The packet at

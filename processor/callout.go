@@ -39,6 +39,7 @@ type Verdict struct {
 	Absorb bool // with Block: the packet is taken silently; its cause is Absorbed
 	Cause  divertdrv.Cause
 	Reason SecurityReason
+	Follow uint64 // not 0: the callout, if it is a Follower, is told by this number what becomes of the packet
 }
 
 // Callout is code that filters name. Classify must not block, and must not keep c or its packet; what it needs later it clones.
@@ -74,6 +75,15 @@ type Classification struct {
 
 // ErrScopeClosed: the Classification was used after Classify had returned.
 var ErrScopeClosed = errors.New("processor: Classification used after Classify returned")
+
+// Now is the processor's time: nanoseconds since some moment that stays the same. Where packets are recorded or simulated it is
+// the time of the packet (Config.PacketTime). It does not go back for one worker; between two it may, by a little.
+func (c *Classification) Now() int64 {
+	if c.k == nil {
+		return 0
+	}
+	return c.k.now
+}
 
 // Headers returns the packet's decoded headers.
 func (c *Classification) Headers() *divertdrv.Headers { return c.Packet.Headers() }

@@ -15,6 +15,8 @@ type classifier struct {
 	counts   *counters
 	policy   *Policy
 	filters  []filterCounters // of policy, by boundFilter.index
+	bound    []binding        // likewise: their callouts
+	times    []*calloutTimes  // likewise; one for all filters that name a callout, nil where none is named
 	scope    inject.Scope
 	walk     walk
 	c        Classification
@@ -22,6 +24,8 @@ type classifier struct {
 	keyed    bool
 	jobs     []*job           // made since they were last submitted
 	batch    *divertdrv.Batch // nil: the packet is in none
+	now      int64            // the time of the packet
+	follows  []follow         // who is to be told what becomes of the packet
 
 	candidates candidates // of the sublayer that is asked
 	trace      *tracer    // nil: nobody wants to know
@@ -33,10 +37,13 @@ type result struct {
 	cause divertdrv.Cause // valid iff not pass
 	held  bool            // it has its own way
 	ended bool            // the verdict ended the flow
+	by    *boundFilter    // who dropped it; nil: no filter did
+	layer Layer           // valid iff by is not nil
 }
 
 // judge walks a packet through its layers and keeps its flow's state.
 func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
+	k.now = now
 	h := p.Headers()
 	if h.Version == 0 {
 		k.counts.undecoded.Add(1)
@@ -49,6 +56,7 @@ func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
 	s := f.advance(p.Data, h, fresh, p.Addr.Outbound(), srcHigh)
 	k.authorise(p, f, &s, fresh)
 	if why, refused := f.refusal(); refused && !s.auth {
+		f.keep(state, flags, fresh)
 		k.counts.refusedPackets.Add(1)
 		return result{cause: why}
 	}
@@ -61,8 +69,8 @@ func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
 	if guarded {
 		g.Unlock(f.key)
 	}
-	if !r.pass && !r.held && !r.ended && !fresh {
-		f.state, f.flags = state, flags // what did not go on changed nothing
+	if !r.pass && !r.held && !r.ended {
+		f.keep(state, flags, fresh)
 	}
 	if s.ends && r.pass {
 		k.w.flows.end(f)
@@ -70,9 +78,17 @@ func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
 	return r
 }
 
-// authorise says that a flow which an earlier policy authorised visits its layer again. Forwarded flows are not this host's.
+// keep has the flow be what it was before a packet that did not go on: it changed nothing.
+func (f *Flow) keep(state flowState, flags flowFlags, fresh bool) {
+	if !fresh {
+		f.state, f.flags = state, flags
+	}
+}
+
+// authorise says that a flow which an earlier policy authorised visits its layer again. Forwarded flows are not this host's; what
+// ALE is not shown leaves the question to the next packet.
 func (k *classifier) authorise(p *divertdrv.Packet, f *Flow, s *steps, fresh bool) {
-	if p.Addr.Layer() == divertdrv.NetworkForward {
+	if p.Addr.Layer() == divertdrv.NetworkForward || !forALE(p.Headers(), p.Data) {
 		return
 	}
 	if f.policy != k.w.generation && !fresh && f.authorised() && f.state != flowClosed {
@@ -121,7 +137,7 @@ func (k *classifier) at(layer Layer, s steps) (d decision) {
 // blocked says what a block means for the flow, and shows the packet at the discard layer.
 func (k *classifier) blocked(layer Layer, p *divertdrv.Packet, f *Flow, s steps, d decision) result {
 	k.filters[d.by.index].blocked.Add(1)
-	r := result{cause: d.cause}
+	r := result{cause: d.cause, by: d.by, layer: layer}
 	switch {
 	case f == nil:
 	case layer == ALEFlowEstablished:

@@ -27,7 +27,7 @@ func (k *classifier) arbitrate(sublayers []boundSublayer) (d decision) {
 			continue
 		}
 		before := d.veto
-		if d.combine(yield{action: v.Action, hard: v.Hard, callout: f.Action.callsOut()}) {
+		if d.combine(yield{action: v.Action, hard: v.Hard, callout: k.bound[f.index].callout != nil}) {
 			d.by, d.cause, d.absorbed, d.reason = f, v.Cause, v.Absorb, v.Reason
 		}
 		if d.veto && !before {
@@ -110,17 +110,24 @@ func (k *classifier) verdict(f *boundFilter, d *decision) Verdict {
 
 // consult asks a callout and holds its answer to the contract of its type.
 func (k *classifier) consult(f *boundFilter, d *decision) Verdict {
-	if f.conditional && !k.hasContext(f) {
+	b := &k.bound[f.index]
+	switch {
+	case b.callout == nil:
+		return f.unregistered()
+	case b.conditional && !k.hasContext(b.callout):
 		return Verdict{}
 	}
 	k.c.Filter, k.c.Rights = f.Name, RightActionWrite
 	if d.locked {
 		k.c.Rights = 0
 	}
-	v, ok := k.call(f)
+	v, ok := k.timed(f, b.callout)
 	if !ok {
 		k.counts.panics.Add(1)
 		v = Verdict{Action: Block, Hard: true, Cause: reason.CalloutPanic}
+	}
+	if v.Follow != 0 && b.follower != nil {
+		k.follows = append(k.follows, follow{b.follower, v.Follow})
 	}
 	switch {
 	case f.Action == ActionCalloutInspection:
@@ -141,12 +148,23 @@ func (k *classifier) consult(f *boundFilter, d *decision) Verdict {
 	return v
 }
 
-// hasContext says whether the filter's callout has a context for the packet's flow at the layer.
-func (k *classifier) hasContext(f *boundFilter) bool {
+// unregistered is what a filter says while its callout is not registered.
+func (f *boundFilter) unregistered() Verdict {
+	switch {
+	case f.Action == ActionCalloutInspection:
+		return Verdict{}
+	case f.PermitIfUnregistered:
+		return Verdict{Action: Permit, Hard: f.Hard}
+	}
+	return Verdict{Action: Block, Hard: true, Cause: reason.CalloutMissing, Reason: f.Reason}
+}
+
+// hasContext says whether the callout has a context for the packet's flow at the layer.
+func (k *classifier) hasContext(c Callout) bool {
 	if k.c.Flow == nil {
 		return false
 	}
-	_, ok := k.c.Flow.Context(k.c.Layer, f.Callout)
+	_, ok := k.c.Flow.Context(k.c.Layer, c)
 	return ok
 }
 
@@ -162,9 +180,9 @@ func blockCause(v Verdict) divertdrv.Cause {
 }
 
 // call runs the callout. A panic in it is contained, but not one for misuse of the batch: packets would be lost in silence.
-func (k *classifier) call(f *boundFilter) (v Verdict, ok bool) {
+func (k *classifier) call(c Callout) (v Verdict, ok bool) {
 	k.c.open = true
-	k.scope.Enter(k.c.Layer.String(), f.Callout.Name(), k.c.Layer.Transport())
+	k.scope.Enter(k.c.Layer.String(), c.Name(), k.c.Layer.Transport())
 	defer func() {
 		k.scope.Leave()
 		k.c.open = false
@@ -178,7 +196,7 @@ func (k *classifier) call(f *boundFilter) (v Verdict, ok bool) {
 			}
 		}
 	}()
-	return f.Callout.Classify(&k.c), true
+	return c.Classify(&k.c), true
 }
 
 // refresh has the headers read again if the callout may have changed them since it last looked.

@@ -114,3 +114,39 @@ func ExampleProcessor_Apply() {
 	fmt.Println("added", change.Added)
 	// Output: added [lockdown]
 }
+
+// What a session adds is in force until the session is closed.
+func ExampleSession() {
+	sim := simdrv.New(simdrv.Config{})
+	defer sim.Close()
+	h, err := divertdrv.Open("true", divertdrv.Network, &divertdrv.Options{Driver: sim})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer h.Close()
+	p, err := processor.New(processor.Config{Handles: []*divertdrv.Handle{h}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	s := p.OpenSession()
+	txn, err := s.Begin()
+	if err != nil {
+		log.Fatal(err)
+	}
+	when, err := processor.CompileConditions(processor.ALEAuthConnect, []processor.Condition{
+		{Field: processor.IPRemotePort, Match: processor.MatchEqual, Value: uint16(23)},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := txn.AddFilter(processor.Filter{Name: "no-telnet", Layer: processor.ALEAuthConnect, When: when, Action: processor.ActionBlock}); err != nil {
+		log.Fatal(err)
+	}
+	change, err := txn.Commit()
+	fmt.Println("added", change.Added, err, "in force", len(p.Stats().Filters))
+	err = s.Close()
+	fmt.Println("closed", err, "in force", len(p.Stats().Filters))
+	// Output:
+	// added [no-telnet] <nil> in force 1
+	// closed <nil> in force 0
+}

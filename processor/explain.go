@@ -93,6 +93,7 @@ func (x *Explainer) judge(p *divertdrv.Packet, t *tracer) {
 	w.adopt()
 	w.trace = t
 	r := w.judge(inNoBatch, p, x.p.now())
+	w.tell(p, r)
 	w.trace = nil
 	t.result(r, w.c.Flow)
 	w.mu.Unlock()
@@ -132,9 +133,7 @@ func (t *tracer) asked(k *classifier, f *boundFilter) *FilterExplanation {
 		when := f.When.Explain(p.Addr, p.Data, p.Headers())
 		x.When = &when
 	}
-	if f.Callout != nil {
-		x.Callout = f.Callout.Name()
-	}
+	x.Callout = f.calloutName()
 	s.Filters = append(s.Filters, x)
 	return &s.Filters[len(s.Filters)-1]
 }
@@ -208,7 +207,7 @@ func (nowhereConn) Recv(*divertdrv.Batch) error                             { re
 func (nowhereConn) Complete(*divertdrv.Batch) error                         { return nil }
 func (nowhereConn) Release(uint64, divertdrv.Mark, *divertdrv.Packet) error { return nil }
 func (nowhereConn) Inject(p []divertdrv.Packet) (int, error)                { return len(p), nil }
-func (nowhereConn) Param(divertdrv.Param) (uint64, error) { return 0, divertdrv.ErrUnsupported }
+func (nowhereConn) Param(divertdrv.Param) (uint64, error)                   { return 0, divertdrv.ErrUnsupported }
 
 func (nowhereConn) SetParam(divertdrv.Param, uint64) error { return divertdrv.ErrUnsupported }
 func (nowhereConn) Shutdown(divertdrv.Shutdown) error      { return nil }

@@ -43,36 +43,55 @@ type Filter struct {
 	Layer    Layer
 	Sublayer string
 	Weight   uint64 // higher is asked first; equal weights in the order given
+	// Weighting says what Weight is; in a policy Weight is what it came to.
+	Weighting Weighting
 	// When must hold for the filter to apply; nil: always. It was compiled for the NETWORK layer, or for NETWORK_FORWARD
 	// at IPForward.
 	When    *filter.Program
 	Action  FilterAction
-	Hard    bool           // clears the right to change the action (FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT); a block is hard anyway
-	Callout Callout        // for the three callout actions; nil elsewhere
-	Reason  SecurityReason // of a block at ALEFlowEstablished: why letting the connection go on would be a security risk
+	Hard    bool    // clears the right to change the action (FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT); a block is hard anyway
+	Callout Callout // for the three callout actions, unless CalloutName says which; nil elsewhere
+	// CalloutName names a callout that is registered with the processor, now or later (Processor.Register). While it is not, a
+	// terminating or unknown filter blocks as a plain one does, for reason.CalloutMissing, and an inspection filter does nothing.
+	CalloutName          string
+	PermitIfUnregistered bool // with CalloutName, terminating or unknown: it permits then (FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED)
+
+	Reason SecurityReason // of a block at ALEFlowEstablished: why letting the connection go on would be a security risk
 }
 
 // DriverLayer is the driver's layer that a filter at l is compiled for.
 func (l Layer) DriverLayer() divertdrv.Layer {
-	if l == IPForward {
+	if l.of() == IPForward {
 		return divertdrv.NetworkForward
 	}
 	return divertdrv.Network
+}
+
+// calloutName is the name of its callout; empty: it has none.
+func (f *Filter) calloutName() string {
+	if f.Callout != nil {
+		return f.Callout.Name()
+	}
+	return f.CalloutName
 }
 
 // check says what is wrong with the filter by itself.
 func (f *Filter) check() error {
 	switch {
 	case f.Name == "":
-		return fmt.Errorf("a filter at %v has no name", f.Layer)
+		return &Error{ErrNameRequired, "", fmt.Sprintf("a filter at %v has no name", f.Layer)}
 	case int(f.Layer) >= Layers:
-		return fmt.Errorf("filter %q: no layer %d", f.Name, f.Layer)
+		return filterError(ErrLayerNotFound, f.Name, "no layer %d", f.Layer)
 	case f.Action < ActionPermit || f.Action > ActionCalloutUnknown:
-		return fmt.Errorf("filter %q: no action (FWP_E_INVALID_ACTION_TYPE)", f.Name)
-	case f.Action.callsOut() != (f.Callout != nil):
-		return fmt.Errorf("filter %q: action %v and its callout do not go together", f.Name, f.Action)
+		return filterError(ErrInvalidAction, f.Name, "no action")
+	case f.Callout != nil && f.CalloutName != "":
+		return filterError(ErrInvalidAction, f.Name, "it has a callout and names one: leave out Callout or CalloutName")
+	case f.Action.callsOut() != (f.Callout != nil || f.CalloutName != ""):
+		return filterError(ErrInvalidAction, f.Name, "action %v and its callout do not go together", f.Action)
+	case f.PermitIfUnregistered && (f.CalloutName == "" || f.Action == ActionCalloutInspection):
+		return filterError(ErrInvalidFlags, f.Name, "only a terminating or unknown callout that is named can be permitted for while it is not registered")
 	case f.When != nil && f.When.Layer() != f.Layer.DriverLayer():
 		return fmt.Errorf("filter %q: conditions compiled for layer %v, want %v", f.Name, f.When.Layer(), f.Layer.DriverLayer())
 	}
-	return nil
+	return f.checkWeight()
 }

@@ -120,7 +120,7 @@ func (f *Flow) advance(pkt []byte, h *wire.Headers, fresh, outbound, srcHigh boo
 	if fresh {
 		f.begin(h, pkt, outbound, srcHigh)
 	}
-	if f.flags&flowUntold != 0 {
+	if f.flags&flowUntold != 0 || !forALE(h, pkt) {
 		return steps{}
 	}
 	if t := h.TCP(pkt); t != nil {
@@ -139,7 +139,7 @@ func (f *Flow) begin(h *wire.Headers, pkt []byte, outbound, srcHigh bool) {
 		f.flags |= flowFromHigh
 	}
 	switch t := h.TCP(pkt); {
-	case h.Fragment || icmpError(h, pkt):
+	case !forALE(h, pkt):
 		f.flags |= flowUntold
 	case t == nil:
 	case t.Flags()&(wire.SYN|wire.ACK|wire.RST) == wire.SYN:
@@ -189,14 +189,18 @@ func (f *Flow) fin(srcHigh bool) bool {
 	return true
 }
 
-// reopens says whether a packet begins a new flow where an old one with the same key is over, or never was.
+// reopens says whether a packet begins a new flow where an old one with the same key is over, was refused, or where its beginning
+// was not seen: else a stray ACK would spare the SYN behind it the question.
 func (f *Flow) reopens(h *wire.Headers, pkt []byte) bool {
-	never := f.refused.Load()&refusedOpening != 0
+	refused := f.refused.Load()
 	if t := h.TCP(pkt); t != nil {
-		return (never || f.state == flowClosed) && t.Flags()&(wire.SYN|wire.ACK|wire.RST) == wire.SYN
+		return (refused != 0 || f.state == flowClosed || f.Midstream()) && t.Flags()&(wire.SYN|wire.ACK|wire.RST) == wire.SYN
 	}
-	return never
+	return refused&refusedOpening != 0
 }
+
+// forALE says whether the packet is one that ALE layers are shown: whole, and no ICMP error.
+func forALE(h *wire.Headers, pkt []byte) bool { return !h.Fragment && !icmpError(h, pkt) }
 
 // icmpError says whether a packet is an ICMP error.
 func icmpError(h *wire.Headers, pkt []byte) bool {

@@ -46,6 +46,7 @@ type flowTable struct {
 	order    *order
 	timeouts Timeouts
 	panics   *atomic.Uint64 // of callouts that are told of a flow's end
+	touched  toucher
 
 	live    atomic.Int64
 	opened  atomic.Uint64
@@ -79,6 +80,9 @@ func (t *flowTable) find(data []byte, h *divertdrv.Headers, now int64) (f *Flow,
 	hash := key.Hash(t.order.seed)
 	if f = t.lookup(&key, hash); f != nil {
 		if t.over(f, h, data, now) {
+			if now-f.seen > t.patience(f) {
+				t.idled.Add(1)
+			}
 			t.end(f)
 			t.restart(f)
 			fresh = true
@@ -108,9 +112,14 @@ func (t *flowTable) lookup(key *wire.FlowKey, hash uint64) *Flow {
 }
 
 // over says whether the flow in an entry ended before the packet: it was silent for too long, or is closed and opened anew. One
-// that packets wait in goes on.
+// that packets wait in goes on. What only fragments and ICMP errors were seen of gives way to the first packet that ALE is shown,
+// or else a fragment would open the way for all that follows it.
 func (t *flowTable) over(f *Flow, h *wire.Headers, pkt []byte, now int64) bool {
-	return f.pending.Load() == 0 && (now-f.seen > t.patience(f) || f.reopens(h, pkt))
+	shown := forALE(h, pkt)
+	if f.flags&flowUntold != 0 && shown {
+		return true
+	}
+	return f.pending.Load() == 0 && (now-f.seen > t.patience(f) || shown && f.reopens(h, pkt))
 }
 
 // patience is how long the flow may be silent, in nanoseconds.

@@ -191,6 +191,27 @@ func BenchmarkFlowLookup(b *testing.B) {
 				}
 			}
 		})
+		b.Run(fmt.Sprintf("flows=%d/table, in batches of 64", flows), func(b *testing.B) {
+			table := newFlowTable(flows, newOrder(1, 1), Timeouts{}, new(atomic.Uint64))
+			for i := range keys {
+				table.claim(&keys[i], keys[i].Hash(table.order.seed))
+			}
+			var hashes [64]uint64
+			at, found := 0, 0
+			b.ResetTimer()
+			for n := 0; n < b.N; n += len(hashes) {
+				for i := range hashes {
+					hashes[i] = keys[order[(at+i)%flows]].Hash(table.order.seed)
+				}
+				table.touchHashes(hashes[:])
+				for i := range hashes {
+					if f := table.lookup(&keys[order[(at+i)%flows]], hashes[i]); f != nil {
+						found += int(f.state)
+					}
+				}
+				at = (at + len(hashes)) % flows
+			}
+		})
 		b.Run(fmt.Sprintf("flows=%d/map", flows), func(b *testing.B) {
 			m := make(map[wire.FlowKey]*Flow, flows)
 			slab := make([]Flow, flows)

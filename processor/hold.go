@@ -124,20 +124,21 @@ func (k *classifier) holds(c *Classification, deadline time.Duration, byDefault 
 	return h, nil
 }
 
-// park makes a packet that may pass wait behind its flow's jobs. Without room it is dropped: passing it would break the order.
-func (k *classifier) park(i int, f *Flow) {
+// park makes a packet that may pass wait behind its flow's jobs. Without room it is dropped, for the cause that is returned: passing
+// it would break the order.
+func (k *classifier) park(i int, f *Flow) (why divertdrv.Cause) {
 	p := &k.batch.Packets()[i]
 	if !k.w.p.order.reserve() {
 		k.counts.parkRefused.Add(1)
 		p.Set(divertdrv.Drop, reason.DeferFull)
-		return
+		return reason.DeferFull
 	}
 	hd, err := k.batch.Hold(i, 0, divertdrv.Pass)
 	if err != nil {
 		k.w.p.order.room.Add(1)
 		k.counts.parkRefused.Add(1)
 		p.Set(divertdrv.Drop, reason.HoldFull)
-		return
+		return reason.HoldFull
 	}
 	f.pending.Add(1)
 	k.counts.parked.Add(1)
@@ -148,4 +149,5 @@ func (k *classifier) park(i int, f *Flow) {
 		}
 		_ = k.injector.Release(hd, divertdrv.Pass, 0)
 	}})
+	return reason.Unmarked
 }

@@ -53,6 +53,8 @@ func condition(d func(int) int) string {
 	return b.String()
 }
 
+func parseNetwork(text string) (*filter.Program, error) { return filter.Parse(text, addr.Network) }
+
 func somePacket(d func(int) int) []byte {
 	endpoint := func(v6 bool) netip.AddrPort {
 		for {
@@ -119,9 +121,9 @@ func checkIndexOf(t interface{ Fatalf(string, ...any) }, d func(int) int, filter
 			if !f.When.Match(&a, pkt, h) {
 				continue
 			}
-			got := uint32(0)
-			for more := true; got != uint32(i); {
-				if got, more = c.next(); !more || int(got) <= last {
+			for last < i {
+				got, more := c.next()
+				if !more || int(got) <= last || int(got) > i {
 					t.Fatalf("%s matches % x, and the index does not offer it in order (%d after %d)", f.When, pkt, got, last)
 				}
 				last = int(got)
@@ -130,28 +132,39 @@ func checkIndexOf(t interface{ Fatalf(string, ...any) }, d func(int) int, filter
 	}
 }
 
-// tenThousand are filters as a firewall has them: hosts, networks, ports and both.
-func tenThousand(t testing.TB, n int) []Filter {
+// rules are filters as a firewall has them (hosts, networks, ports and both), and for each a packet that it matches.
+func rules(t testing.TB, n int) (filters []Filter, hits [][]byte) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(7, 7))
-	var all []Filter
 	for i := range n {
-		a := rng.Uint32()
-		ip := netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)})
+		ip, port := randomAddr(rng), uint16(1+rng.IntN(65535))
+		from, to := here, netip.AddrPortFrom(ip, port)
 		var text string
 		switch i % 4 {
 		case 0:
-			text = fmt.Sprintf("ip.DstAddr == %v and tcp.DstPort == %d", ip, 1+rng.IntN(65535))
+			text = fmt.Sprintf("ip.DstAddr == %v and tcp.DstPort == %d", ip, port)
 		case 1:
 			text = fmt.Sprintf("ip.DstAddr >= %v and ip.DstAddr <= %v", network(ip, 24, false), network(ip, 24, true))
 		case 2:
 			text = fmt.Sprintf("ip.SrcAddr == %v and udp", ip)
+			from, to = to, there
 		case 3:
-			text = fmt.Sprintf("ip.SrcAddr >= %v and ip.SrcAddr <= %v and tcp.DstPort == %d", network(ip, 16, false), network(ip, 16, true), 1+rng.IntN(65535))
+			text = fmt.Sprintf("ip.SrcAddr >= %v and ip.SrcAddr <= %v and tcp.DstPort == %d", network(ip, 16, false), network(ip, 16, true), port)
+			from, to = netip.AddrPortFrom(ip, 40000), netip.AddrPortFrom(thereAddr, port)
 		}
-		all = append(all, Filter{Name: fmt.Sprint("f", i), Layer: OutboundIPPacket, When: when(t, text), Action: ActionBlock})
+		filters = append(filters, Filter{Name: fmt.Sprint("f", i), Layer: OutboundIPPacket, When: when(t, text), Action: ActionBlock})
+		if i%4 == 2 {
+			hits = append(hits, must(craft.UDP(from, to, make([]byte, 32))))
+		} else {
+			hits = append(hits, must(craft.TCP(from, to, craft.Segment{Flags: ackFlag}, make([]byte, 20))))
+		}
 	}
-	return all
+	return filters, hits
+}
+
+func randomAddr(rng *rand.Rand) netip.Addr {
+	a := rng.Uint32()
+	return netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)})
 }
 
 func network(a netip.Addr, bits int, last bool) netip.Addr {
@@ -166,7 +179,7 @@ func network(a netip.Addr, bits int, last bool) netip.Addr {
 }
 
 func TestTenThousandFiltersAreIndexedSoon(t *testing.T) {
-	filters := tenThousand(t, 10_000)
+	filters, _ := rules(t, 10_000)
 	start := time.Now()
 	pol, err := NewPolicy(nil, filters)
 	if err != nil {

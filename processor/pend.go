@@ -66,7 +66,7 @@ func (p *Pended) reauthorise() {
 	w := p.w
 	w.mu.Lock()
 	k := w.classifier
-	k.batch, k.jobs = nil, nil
+	k.batch, k.jobs, k.follows, k.now = nil, nil, nil, w.time()
 	pkt := p.Packet()
 	k.walk.of(pkt, pkt.Headers(), p.flow, steps{auth: true, established: p.flow.state == flowOpen})
 	first := 0
@@ -74,6 +74,7 @@ func (p *Pended) reauthorise() {
 		first++
 	}
 	r := k.walkFrom(first, inNoBatch, pkt, p.flow, steps{auth: true, reauth: true, pended: true})
+	k.tell(pkt, r)
 	w.mu.Unlock()
 	if r.pass {
 		_ = p.hd.Release(divertdrv.Pass, reason.Unmarked)

@@ -19,6 +19,10 @@ const FiltersMax = 100_000
 type Policy struct {
 	layers  [Layers][]boundSublayer
 	filters []boundFilter // in the order given
+	names   map[string]bool
+
+	sublayers []Sublayer          // by weight, with the default one
+	owners    map[object]*Session // of filters and sublayers that die with a session
 }
 
 // boundSublayer is a sublayer at one layer, with its filters in the order of asking.
@@ -30,8 +34,7 @@ type boundSublayer struct {
 
 type boundFilter struct {
 	Filter
-	index       int  // in Policy.filters, and in every worker's counters
-	conditional bool // its callout runs only for flows for which it has a context
+	index int // in Policy.filters, and in every worker's counters and bindings
 
 	bounds *[filter.Dimensions][]filter.Range // of When; nil: it matches everything
 }
@@ -39,6 +42,10 @@ type boundFilter struct {
 // NewPolicy compiles filters. The error joins all that is wrong: names that are missing, unknown or given twice, actions without
 // their callout, conditions compiled for another layer.
 func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
+	return newPolicy(sublayers, filters, nil)
+}
+
+func newPolicy(sublayers []Sublayer, filters []Filter, bounds knownBounds) (*Policy, error) {
 	ordered, err := orderSublayers(sublayers)
 	errs := []error{err}
 	if len(filters) > FiltersMax {
@@ -48,27 +55,23 @@ func NewPolicy(sublayers []Sublayer, filters []Filter) (*Policy, error) {
 	for _, s := range ordered {
 		known[s.Name] = true
 	}
-	p := &Policy{filters: make([]boundFilter, len(filters))}
+	p := &Policy{sublayers: ordered, filters: make([]boundFilter, len(filters))}
 	seen := make(map[string]bool, len(filters))
+	p.names = seen
 	for i, f := range filters {
 		if f.Sublayer == "" {
 			f.Sublayer = DefaultSublayer
 		}
 		p.filters[i] = boundFilter{Filter: f, index: i}
-		if c, ok := f.Callout.(Conditional); ok {
-			p.filters[i].conditional = c.ConditionalOnFlow()
-		}
-		if f.When != nil {
-			bounds := f.When.Bounds()
-			p.filters[i].bounds = &bounds
-		}
-		errs = append(errs, f.check())
+		p.filters[i].bounds = bounds.of(f.When)
+		p.filters[i].Weight, p.filters[i].Weighting = f.weight(p.filters[i].bounds), WeightExact
+		errs = append(errs, f.check()) // of the filter as it was given
 		if seen[f.Name] {
-			errs = append(errs, fmt.Errorf("filter %q: the name is taken", f.Name))
+			errs = append(errs, filterError(ErrAlreadyExists, f.Name, "the name is taken"))
 		}
 		seen[f.Name] = true
 		if !known[f.Sublayer] {
-			errs = append(errs, fmt.Errorf("filter %q: no sublayer %q", f.Name, f.Sublayer))
+			errs = append(errs, filterError(ErrSublayerNotFound, f.Name, "no sublayer %q", f.Sublayer))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -85,10 +88,10 @@ func orderSublayers(sublayers []Sublayer) ([]Sublayer, error) {
 	seen := make(map[string]bool, len(sublayers))
 	for _, s := range sublayers {
 		if s.Name == "" {
-			errs = append(errs, errors.New("a sublayer has no name"))
+			errs = append(errs, &Error{ErrNameRequired, "", "a sublayer has no name"})
 		}
 		if seen[s.Name] {
-			errs = append(errs, fmt.Errorf("sublayer %q: the name is taken", s.Name))
+			errs = append(errs, &Error{ErrAlreadyExists, fmt.Sprintf("sublayer %q", s.Name), "the name is taken"})
 		}
 		seen[s.Name] = true
 	}
@@ -130,6 +133,18 @@ func (p *Policy) Filters() []string {
 		names[i] = p.filters[i].Name
 	}
 	return names
+}
+
+// has says whether a filter has the name.
+func (p *Policy) has(name string) bool { return p.names[name] }
+
+// Weights returns what the filters' weights came to, in the order given.
+func (p *Policy) Weights() []uint64 {
+	weights := make([]uint64, len(p.filters))
+	for i := range p.filters {
+		weights[i] = p.filters[i].Weight
+	}
+	return weights
 }
 
 // Callouts returns each callout that a filter names, once, in the order of first use.

@@ -24,8 +24,10 @@ type Config struct {
 	Rules       Rules           // what is done about breaches of the considerations; the zero value enforces all
 	OnViolation func(Violation) // called by whoever finds one; must not block. nil: they are counted only
 	Verify      bool            // also look for TCP that is injected from a classification by a back door; takes a lock per packet
+	Budget      time.Duration   // what a callout may take for a packet; 0: BudgetDefault
 	Timeouts    Timeouts        // of flows
 	Clock       clock.Clock     // nil: that of the first handle
+	PacketTime  bool            // flows age, and Classification.Now tells, by Address.Timestamp: for captures and simulations
 
 	Batch int // packets a reader takes at once, 1 to BatchMax; 0: 64
 	Flows int // flows that a reader remembers; 0: 16384; at least twice Jobs
@@ -51,8 +53,12 @@ const (
 // Processor classifies what its handles receive.
 type Processor struct {
 	policy     atomic.Pointer[Policy]
+	callouts   atomic.Pointer[callouts] // those that are registered
+	changing   sync.Mutex               // held while policy or callouts are replaced
+	static     *Session                 // of transactions whose objects stay
 	rules      Rules
 	violations violations
+	budget     time.Duration
 	clock      clock.Clock
 	epoch      time.Time // what flows' times count from
 	guard      *inject.Guard
@@ -62,6 +68,7 @@ type Processor struct {
 	order      *order
 	held       heldSet
 	settles    bool
+	packetTime bool
 	drain      time.Duration
 	ctx        context.Context // ends settling when Run is cancelled
 	started    atomic.Bool
@@ -79,11 +86,17 @@ func New(cfg Config) (*Processor, error) {
 	}
 	o := newOrder(cfg.Jobs, queues)
 	p := &Processor{
-		handles: cfg.Handles, order: o, settles: cfg.Settle, drain: cfg.Drain, ctx: context.Background(),
+		handles: cfg.Handles, order: o, settles: cfg.Settle, packetTime: cfg.PacketTime, drain: cfg.Drain, ctx: context.Background(),
 		rules: cfg.Rules, violations: violations{tell: cfg.OnViolation}, clock: cfg.Clock, epoch: cfg.Clock.Now(),
+		budget: cfg.Budget,
 	}
 	if cfg.Verify {
 		p.guard = inject.NewGuard(0)
+	}
+	p.static = p.OpenSession()
+	p.callouts.Store(&callouts{})
+	if err := p.callouts.Load().announce(changed(&Policy{}, cfg.Policy)); err != nil {
+		return nil, fmt.Errorf("processor.New: %w", err)
 	}
 	p.policy.Store(cfg.Policy)
 	origins := inject.NewOrigins()
@@ -103,6 +116,7 @@ func New(cfg Config) (*Processor, error) {
 			p.workers = append(p.workers, newWorker(p, h, injector, &cfg))
 		}
 	}
+	p.adviseOn(cfg.Policy, everyFilter)
 	return p, nil
 }
 
@@ -143,9 +157,12 @@ func (c *Config) complete() error {
 	if c.Drain == 0 {
 		c.Drain = drainDefault
 	}
-	if c.Batch < 1 || c.Batch > divertdrv.BatchMax || c.Jobs < 1 || c.Jobs > jobsMax || c.Flows < 2*c.Jobs || c.Drain < 0 {
-		return fmt.Errorf("batch %d (1 to %d), jobs %d (1 to %d), flows %d (at least twice the jobs), drain %v (0 or more)",
-			c.Batch, divertdrv.BatchMax, c.Jobs, jobsMax, c.Flows, c.Drain)
+	if c.Budget == 0 {
+		c.Budget = BudgetDefault
+	}
+	if c.Batch < 1 || c.Batch > divertdrv.BatchMax || c.Jobs < 1 || c.Jobs > jobsMax || c.Flows < 2*c.Jobs || c.Drain < 0 || c.Budget < 0 {
+		return fmt.Errorf("batch %d (1 to %d), jobs %d (1 to %d), flows %d (at least twice the jobs), drain %v and budget %v (0 or more)",
+			c.Batch, divertdrv.BatchMax, c.Jobs, jobsMax, c.Flows, c.Drain, c.Budget)
 	}
 	return nil
 }
@@ -264,23 +281,34 @@ type Change struct {
 }
 
 // Apply swaps the policy, atomically: each batch is judged by one policy. It may be called from any goroutine at any time.
+// What transactions and sessions added is replaced too. ErrCalloutNotification: a callout refuses a filter that names it, and the
+// policy in force stays.
 func (p *Processor) Apply(pol *Policy) (Change, error) {
 	if pol == nil {
 		return Change{}, errors.New("processor: Apply needs a policy")
 	}
-	old := p.policy.Swap(pol)
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	return p.apply(pol)
+}
+
+// apply needs p.changing.
+func (p *Processor) apply(pol *Policy) (Change, error) {
+	old, known := p.policy.Load(), p.callouts.Load()
+	if err := known.announce(changed(old, pol)); err != nil {
+		return Change{}, err
+	}
+	p.policy.Store(pol)
+	known.withdraw(changed(pol, old))
+	p.adviseOn(pol, everyFilter)
 	return Change{Added: missing(pol, old), Removed: missing(old, pol)}, nil
 }
 
 // missing returns the filters of a that b has not.
 func missing(a, b *Policy) []string {
-	has := make(map[string]bool, len(b.filters))
-	for i := range b.filters {
-		has[b.filters[i].Name] = true
-	}
 	var names []string
 	for _, n := range a.Filters() {
-		if !has[n] {
+		if !b.has(n) {
 			names = append(names, n)
 		}
 	}

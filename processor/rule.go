@@ -35,6 +35,11 @@ func (r Rule) String() string {
 }
 
 // Rules are the settings of all rules; the zero value enforces each.
+//
+// NeedlessCallout and LowLayer are advice on what costs more than it must, and are looked at when a policy comes into force. A
+// policy that breaks them decides rightly, so Enforce does not refuse it: that would keep an older policy in force for the sake of
+// speed. TimeBudget cannot be enforced, as running code cannot be taken back. For these three Enforce and Report are the same:
+// what is found is counted and told. Enforce has a block at flow-established without a reason ignored.
 type Rules struct {
 	NeedlessCallout, LowLayer, BlockAtEstablished, TimeBudget inject.Setting
 
@@ -53,6 +58,11 @@ type Violation struct {
 
 // String tells what was found, where, and what to do instead.
 func (v Violation) String() string {
+	return v.Found() + "; " + v.Remedy + " (rule: " + v.Rule.String() + ")"
+}
+
+// Found tells what was found, and where.
+func (v Violation) Found() string {
 	where := ""
 	if v.Filter != "" {
 		where = fmt.Sprintf("filter %q: ", v.Filter)
@@ -60,7 +70,7 @@ func (v Violation) String() string {
 	if v.Callout != "" {
 		where += fmt.Sprintf("callout %q: ", v.Callout)
 	}
-	return where + v.Detail + "; " + v.Remedy + " (rule: " + v.Rule.String() + ")"
+	return where + v.Detail
 }
 
 // violations counts and tells them.
@@ -73,6 +83,18 @@ func (p *Processor) violated(v Violation) {
 	p.violations.count[v.Rule].Add(1)
 	if p.violations.tell != nil {
 		p.violations.tell(v)
+	}
+}
+
+func everyFilter(*Filter) bool { return true }
+
+// adviseOn tells what shows of some filters of a policy without a packet. Blocks at flow-established are told when they happen.
+func (p *Processor) adviseOn(pol *Policy, which func(*Filter) bool) {
+	settings := map[Rule]inject.Setting{RuleNeedlessCallout: p.rules.NeedlessCallout, RuleLowLayer: p.rules.LowLayer}
+	for _, v := range pol.advice(*p.callouts.Load(), which) {
+		if setting, asked := settings[v.Rule]; asked && setting != inject.Off {
+			p.violated(v)
+		}
 	}
 }
 

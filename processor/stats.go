@@ -1,6 +1,8 @@
 package processor
 
 import (
+	"cmp"
+	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -38,6 +40,7 @@ type Stats struct {
 	FlowsIdle    uint64 // flows that ended because they were silent
 
 	Violations [ruleCount]uint64 // by Rule, whether enforced or reported
+	Callouts   []CalloutStats    // of the policy in force, in the order of first use
 }
 
 // counters are one worker's. It alone adds; anybody may read.
@@ -48,13 +51,17 @@ type counters struct {
 	mu      sync.Mutex // guards all below
 	current *Policy
 	filters []filterCounters
-	past    map[string]FilterStats // of filters of earlier policies, by name
+	past    map[string]FilterStats // of filters of earlier policies, by name; at most pastMax, but for those of the current
+	times   map[string]*calloutTimes
 }
+
+// pastMax bounds the filters whose counts are kept though they may never come back.
+const pastMax = 4096
 
 type filterCounters struct{ matched, permitted, blocked, vetoes atomic.Uint64 }
 
-// adopt makes room for the filters of a new policy; what was counted for the old one is kept by name.
-func (c *counters) adopt(pol *Policy) []filterCounters {
+// adopt makes room for the filters and callouts of a new policy; what was counted for the old one is kept by name.
+func (c *counters) adopt(pol *Policy) ([]filterCounters, []*calloutTimes) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.past == nil {
@@ -62,7 +69,24 @@ func (c *counters) adopt(pol *Policy) []filterCounters {
 	}
 	c.fold(c.past)
 	c.current, c.filters = pol, make([]filterCounters, len(pol.filters))
-	return c.filters
+	if len(c.past) > pastMax {
+		maps.DeleteFunc(c.past, func(name string, _ FilterStats) bool { return !pol.has(name) })
+	}
+	times := make(map[string]*calloutTimes)
+	byFilter := make([]*calloutTimes, len(pol.filters))
+	for i := range pol.filters {
+		f := &pol.filters[i]
+		name := f.calloutName()
+		if name == "" {
+			continue
+		}
+		if times[name] == nil {
+			times[name] = cmp.Or(c.times[name], new(calloutTimes))
+		}
+		byFilter[i] = times[name]
+	}
+	c.times = times
+	return c.filters, byFilter
 }
 
 // fold adds the counts of the current policy to by. It needs c.mu.
@@ -75,6 +99,17 @@ func (c *counters) fold(by map[string]FilterStats) {
 		s.Blocked += n.blocked.Load()
 		s.Vetoes += n.vetoes.Load()
 		by[name] = s
+	}
+}
+
+// addTimes adds how long callouts took.
+func (c *counters) addTimes(all []CalloutStats) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range all {
+		if t := c.times[all[i].Name]; t != nil {
+			t.addTo(&all[i])
+		}
 	}
 }
 
@@ -116,13 +151,20 @@ func (p *Processor) Stats() Stats {
 		s.Violations[r] = p.violations.count[r].Load()
 	}
 	pol := p.policy.Load()
+	seen := map[string]bool{}
+	for i := range pol.filters {
+		if name := pol.filters[i].calloutName(); name != "" && !seen[name] {
+			seen[name] = true
+			s.Callouts = append(s.Callouts, CalloutStats{Name: name})
+		}
+	}
+	for _, w := range p.workers {
+		w.counts.addTimes(s.Callouts)
+	}
 	for i := range pol.filters {
 		f := &pol.filters[i]
 		n := by[f.Name]
-		n.Name, n.Layer = f.Name, f.Layer
-		if f.Callout != nil {
-			n.Callout = f.Callout.Name()
-		}
+		n.Name, n.Layer, n.Callout = f.Name, f.Layer, f.calloutName()
 		s.Filters = append(s.Filters, n)
 	}
 	return s

@@ -29,7 +29,9 @@ type worker struct {
 	mu sync.Mutex // guards all below, but for counters
 	classifier
 	flows      *flowTable
-	generation uint32 // of policy; a flow that was authorised by another is authorised again
+	known      *callouts // those that are registered
+	generation uint32    // of policy and known; a flow that was authorised by another is authorised again
+	latest     int64     // with packetTime: the time of the packet that is latest
 }
 
 // run returns nil when the handle gives no more packets.
@@ -59,31 +61,53 @@ func (w *worker) judgeBatch() {
 	defer w.mu.Unlock()
 	w.adopt()
 	now := w.p.now()
+	w.flows.touch(w.batch.Packets())
 	for i := range w.batch.Packets() {
+		if w.p.packetTime {
+			now = w.packetTime(i)
+		}
 		w.packet(i, now)
 	}
 }
 
-// adopt takes up the policy in force, so that no batch mixes two. Callouts that it names no more lose their contexts of flows.
+// time is the time of flows between batches.
+func (w *worker) time() int64 {
+	if w.p.packetTime {
+		return w.latest
+	}
+	return w.p.now()
+}
+
+// packetTime is the time of packet i, which does not go back.
+func (w *worker) packetTime(i int) int64 {
+	w.latest = max(w.latest, w.batch.Packets()[i].Addr.Timestamp)
+	return w.latest
+}
+
+// adopt takes up the policy in force and the callouts that are registered, so that no batch mixes two. Callouts that are named no
+// more lose their contexts of flows.
 func (w *worker) adopt() {
-	pol := w.p.policy.Load()
-	if pol == w.policy {
+	pol, known := w.p.policy.Load(), w.p.callouts.Load()
+	if pol == w.policy && known == w.known {
 		return
 	}
-	old := w.policy
-	w.policy = pol
-	w.generation++
-	w.filters = w.counts.adopt(pol)
-	if old == nil || w.flows.contexts.Load() == 0 {
+	bound := known.bind(pol)
+	old := w.bound
+	if pol != w.policy {
+		w.filters, w.times = w.counts.adopt(pol)
+	}
+	if pol != w.policy || !slices.Equal(old, bound) {
+		w.generation++
+	}
+	w.policy, w.known, w.bound = pol, known, bound
+	if w.flows.contexts.Load() == 0 {
 		return
 	}
-	gone := slices.DeleteFunc(old.Callouts(), func(c Callout) bool { return slices.Contains(pol.Callouts(), c) })
-	if len(gone) == 0 {
-		return
+	if out := gone(old, bound); len(out) > 0 {
+		w.flows.each(func(f *Flow) {
+			f.dropContexts(func(x *flowContext) bool { return slices.Contains(out, Callout(x.callout)) })
+		})
 	}
-	w.flows.each(func(f *Flow) {
-		f.dropContexts(func(x *flowContext) bool { return slices.Contains(gone, Callout(x.callout)) })
-	})
 }
 
 // packet judges packet i of the batch.
@@ -97,17 +121,20 @@ func (w *worker) packet(i int, now int64) {
 	case !r.pass:
 		p.Set(divertdrv.Drop, r.cause)
 	case flow != nil && flow.pending.Load() > 0:
-		w.park(i, flow)
+		r.cause = w.park(i, flow)
+		r.pass = r.cause == reason.Unmarked
 	default:
 		p.Set(divertdrv.Pass, reason.Unmarked)
 	}
+	w.tell(p, r)
 }
 
-// tick ends flows that have been silent for too long; it is for when no packets come.
+// tick takes up a new policy, and ends flows that have been silent for too long; it is for when no packets come.
 func (w *worker) tick() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.flows.sweep(w.p.now(), max(sweepMin, w.flows.used/64))
+	w.adopt()
+	w.flows.sweep(w.time(), max(sweepMin, w.flows.used/64))
 }
 
 const sweepMin = 4096

@@ -26,7 +26,7 @@ type job struct {
 
 // job reads the argument and the flags.
 func (f *runFlags) job(cmd *cobra.Command, arg string) (*job, error) {
-	j := &job{plan: daemon.Plan{Count: f.count, Timeout: f.timeout}}
+	j := &job{plan: daemon.Plan{Count: f.count, Timeout: f.timeout, Verify: f.verify}}
 	if f.timeout < 0 {
 		return nil, wrongf("--timeout %v: want a time of 0 or more", f.timeout)
 	}
@@ -62,7 +62,7 @@ func (j *job) readPolicy(path string) (policy.Driver, error) {
 	if err != nil {
 		return policy.Driver{}, err
 	}
-	j.file, j.plan.Policy, j.plan.Handles = file, file.Policy, file.Handles
+	j.file, j.plan.Policy, j.plan.Handles, j.plan.Rules = file, file.Policy, file.Handles, file.Rules
 	return file.Driver, nil
 }
 
@@ -90,6 +90,7 @@ func (f *runFlags) choose(flags *pflag.FlagSet, spec policy.Driver) (daemon.Driv
 	}
 	if d.Backend == spec.Backend {
 		d.In, d.Out, d.Local = spec.Read, spec.Write, spec.Local
+		d.Namespace, d.FailClosed, d.Spin = spec.Namespace, spec.FailClosed, spec.Spin
 		keep(flags, "packets", &d.Packets, spec.Packets)
 		keep(flags, "seed", &d.Seed, spec.Seed)
 	}

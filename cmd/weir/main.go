@@ -1,6 +1,7 @@
 // Command weir diverts packets, classifies them by a policy, and puts them back.
 //
 //	weir run POLICY | 'FILTER'   divert, classify, put back
+//	weir dump FILTER             show and record packets
 //	weir check POLICY            say what is wrong with a policy
 //	weir filter …                try, check and look up filters
 //	weir version                 say what this program is

@@ -21,6 +21,7 @@ func printResult(to io.Writer, r *daemon.Result) error {
 	printCallouts(w, r.Callouts)
 	printPipeline(w, r.Pipeline)
 	printCapture(w, r.Capture)
+	printViolations(w, r)
 	printRate(w, r)
 	fmt.Fprintln(w, r.Law())
 	return w.Flush()
@@ -96,6 +97,26 @@ func printCapture(w io.Writer, c *daemon.CaptureResult) {
 	}
 	if c.Written != nil {
 		g.add("written", *c.Written, "")
+	}
+	g.section(w)
+}
+
+// printViolations says what --verify found: each violation with what to do instead on a line below.
+func printViolations(w io.Writer, r *daemon.Result) {
+	if r.Violations == nil {
+		return
+	}
+	if len(r.Violations) == 0 {
+		fmt.Fprint(w, "  verified: no violations\n\n")
+		return
+	}
+	g := newGrid("violation of", ">times", "found")
+	for _, v := range r.Violations {
+		g.add(v.Rule, v.Count, v.Where()+v.Detail)
+		g.add("", "", v.Remedy)
+	}
+	if r.ViolationsMore > 0 {
+		g.add("others", r.ViolationsMore, "")
 	}
 	g.section(w)
 }

@@ -21,11 +21,13 @@ func newRoot() *cobra.Command {
 		Short: "Divert packets, classify them by a policy, and put them back",
 		Long: `Weir diverts packets to a pipeline that classifies them by a policy, and puts back what may pass.
 
-A packet comes from a driver: a capture file or a simulated stack today, and nothing is diverted from this host unless a driver
-is named. It is classified at the layers of the Windows Filtering Platform by filters in the language of WinDivert, which
-permit it, block it, or give it to a callout that counts, rewrites or answers it.`,
+A packet comes from a driver: this host's own traffic (Linux), a capture file, or a simulated stack. Nothing is diverted from this
+host unless a driver is named. It is classified at the layers of the Windows Filtering Platform by filters in the language of
+WinDivert, which permit it, block it, or give it to a callout that counts, rewrites or answers it.`,
 		Example: `  weir run 'tcp.DstPort == 443' -r capture.pcapng        # what does this filter take from a capture?
   weir run policy.yaml -r in.pcapng -w out.pcapng         # what becomes of a capture under this policy?
+  sudo weir run policy.yaml --driver nfqueue              # and of the traffic of this host?
+  sudo weir dump 'udp.DstPort == 53'                      # which packets are there?
   weir check policy.yaml                                  # is the policy right?
   weir explain policy.yaml 'tcp 10.0.0.1:5000 > 1.2.3.4:443 syn'   # and why does this packet pass or not?
   weir filter compile 'tcp.DstPrt == 443'                 # is the filter right, and where not?`,
@@ -39,7 +41,7 @@ permit it, block it, or give it to a callout that counts, rewrites or answers it
 	)
 	root.SetHelpCommandGroupID(groupProgram)
 	root.SetCompletionCommandGroupID(groupProgram)
-	root.AddCommand(newRun(), newCheck(), newExplain(), newFilter(), newDoctor(), newVersion())
+	root.AddCommand(newRun(), newDump(), newCheck(), newExplain(), newFilter(), newDoctor(), newVersion())
 	return root
 }
 

@@ -71,6 +71,7 @@ func TestWrongUsage(t *testing.T) {
 		"unknown driver":       {"run true --driver ebpf", "want one of auto, windivert, nfqueue, sim, pcap"},
 		"pcap without capture": {"run true --driver pcap", "name one with -r"},
 		"flag of the other":    {"run true -r x.pcap --packets 3", "--packets goes with driver sim"},
+		"read live":            {"run true --driver nfqueue -r x.pcap", "--read goes with driver pcap"},
 		"local with sim":       {"run true --local 10.0.0.1", "--local goes with driver pcap"},
 		"bad local":            {"run true -r x.pcap --local host", `"host" is no address`},
 		"negative packets":     {"run true --packets -3", "want 0 (without end) or more"},
@@ -99,7 +100,7 @@ func TestFailure(t *testing.T) {
 	for name, c := range map[string]struct{ args, want string }{
 		"no capture":      {"run true -r nothing.pcap", "nothing.pcap: no such file"},
 		"foreign capture": {"run true -r root_test.go", "not a capture"},
-		"not yet":         {"run true --driver windivert", "this version does not have it yet; there are sim and pcap"},
+		"not yet":         {"run true --driver windivert", "this version does not have it yet; there are sim"},
 		"no place":        {"run true -w nothing/out.pcapng", "no such file"},
 		"eval no capture": {"filter eval tcp -r nothing.pcap", "no such file"},
 	} {

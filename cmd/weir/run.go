@@ -23,6 +23,7 @@ type runFlags struct {
 	packets             int
 	count               uint64
 	timeout             time.Duration
+	verify              bool
 	dryRun, asJSON      bool
 	logLevel, logFormat string
 }
@@ -44,12 +45,18 @@ In a capture a packet is outbound if its source is local. If the capture does no
 otherwise the first address that speaks is taken for local.
 
 It ends with the packets, or after -n of them, or after --timeout, or with Ctrl-C: then it finishes what it has, and tells what became
-of every packet. A second Ctrl-C ends it at once. With --json the result is one object on standard output, described in
+of every packet. A second Ctrl-C ends it at once.
+
+With --verify all rules for callouts are enforced, whatever the policy says of them, and each breach is told: in the log when it is
+first seen, and at the end with how often. Breaches do not change the exit status.
+
+With --json the result is one object on standard output, described in
 docs/policy.md; logs and progress go to standard error. Exit status: 0 done, 1 failed, 2 wrong usage or policy.`,
 		Example: `  weir run examples/quickstart.yaml
   weir run 'tcp.DstPort == 443' -r capture.pcapng -n 100
   weir run policy.yaml -r in.pcapng -w out.pcapng --local 10.77.0.1,fd77::/64
   weir run policy.yaml --dry-run
+  weir run policy.yaml --verify --json | jq .violations
   tcpdump -w - | weir run policy.yaml -r - --json`,
 		Args: take(1, "the policy file or filter"),
 		RunE: does(func(cmd *cobra.Command, args []string) error {
@@ -82,6 +89,7 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	flags.Uint64Var(&f.seed, "seed", policy.SeedDefault, "with sim: `seed` of the packets")
 	flags.Uint64VarP(&f.count, "count", "n", 0, "stop after so many received `packets`")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop after this `time`, such as 90s or 1h30m")
+	flags.BoolVar(&f.verify, "verify", false, "enforce the considerations for callouts, and tell each breach")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done, and open nothing")
 	flags.BoolVar(&f.asJSON, "json", false, "print the result as one JSON object")
 	flags.StringVar(&f.logLevel, "log-level", "info", "`level` of the log: debug, info, warn or error")

@@ -1,6 +1,9 @@
 package nfqdrv
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/weirnet/weir/divertdrv"
@@ -40,5 +43,9 @@ func (d *Driver) Name() string { return Name }
 // Open opens a handle; it is called by divertdrv.Open. Errors wrap divertdrv.ErrUnsupported (a layer, several readers, or what the
 // kernel lacks), ErrAccess (which names the capability that lacks), or what a system call says.
 func (d *Driver) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
-	return d.open(f, l, o)
+	c, err := d.open(f, l, o)
+	if errors.Is(err, fs.ErrPermission) && !errors.Is(err, divertdrv.ErrAccess) {
+		err = fmt.Errorf("%w: %w", divertdrv.ErrAccess, err) // whichever step of many it was
+	}
+	return c, err
 }

@@ -18,15 +18,36 @@ func (k *block) reset() { k.b = k.b[:0] }
 // setLinkType corrects an interface description.
 func (k *block) setLinkType(l LinkType) { binary.LittleEndian.PutUint16(k.b[blockHeadLen:], uint16(l)) }
 
-// addDirection adds the option epb_flags to an enhanced packet block that has no options.
-func (k *block) addDirection(d Direction) {
-	var option [3 * optHeadLen]byte
-	binary.LittleEndian.PutUint16(option[0:], optFlags)
-	binary.LittleEndian.PutUint16(option[2:], optHeadLen)
-	binary.LittleEndian.PutUint32(option[4:], uint32(d))
-	body := k.b[:len(k.b)-trailerLen] // behind it, the zeros of option are optEnd
-	size := uint32(len(k.b) + len(option))
-	k.b = append(body, option[:]...)
+// addOptions adds options to an enhanced packet block that has none: comment, direction and number of the packet, those that the
+// record has.
+func (k *block) addOptions(r *Record) {
+	if r.Comment == "" && r.Direction == Unknown && r.PacketID == 0 {
+		return
+	}
+	k.b = k.b[:len(k.b)-trailerLen]
+	if r.Comment != "" {
+		comment := r.Comment[:min(len(r.Comment), optCommentMax)]
+		k.addHead(optComment, len(comment))
+		k.b = append(k.b, comment...)
+		k.b = append(k.b, zeros[:-len(comment)&3]...)
+	}
+	if r.Direction != Unknown {
+		k.addHead(optFlags, 4)
+		k.b = binary.LittleEndian.AppendUint32(k.b, uint32(r.Direction))
+	}
+	if r.PacketID != 0 {
+		k.addHead(optPacketID, 8)
+		k.b = binary.LittleEndian.AppendUint64(k.b, r.PacketID)
+	}
+	k.addHead(optEnd, 0)
+	size := uint32(len(k.b) + trailerLen)
 	k.b = binary.LittleEndian.AppendUint32(k.b, size)
 	binary.LittleEndian.PutUint32(k.b[4:], size)
 }
+
+func (k *block) addHead(code uint16, size int) {
+	k.b = binary.LittleEndian.AppendUint16(k.b, code)
+	k.b = binary.LittleEndian.AppendUint16(k.b, uint16(size))
+}
+
+var zeros [3]byte

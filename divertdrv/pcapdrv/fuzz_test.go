@@ -34,7 +34,7 @@ func FuzzReader(f *testing.F) {
 		w := writer(t, &out)
 		for _, frame := range frames {
 			pcapdrv.Decap(frame)
-			if err := w.Write(pcapdrv.Record(frame)); err != nil {
+			if err := w.Write(record(frame)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -85,4 +85,8 @@ func allocated() uint64 {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(s)
 	return s[0].Value.Uint64()
+}
+
+func record(f pcapdrv.Frame) pcapdrv.Record {
+	return pcapdrv.Record{Time: f.Time, Data: f.Data, WireLen: f.WireLen, Link: f.Link, Direction: f.Direction}
 }

@@ -3,11 +3,15 @@ package pcapdrv
 // Options of pcapng blocks (draft-ietf-opsawg-pcapng, sections 3.5, 4.2 and 4.3). Their codes are those of their block.
 const (
 	optEnd      = 0
+	optComment  = 1  // of any block; UTF-8
 	optFlags    = 2  // of a packet
+	optPacketID = 5  // of a packet
 	optTSResol  = 9  // of an interface
 	optTSOffset = 14 // of an interface
 	optHeadLen  = 4
 	optValueMax = 8 // bytes; the longest option that is looked at
+
+	optCommentMax = 0xffff // bytes; more do not fit into an option
 )
 
 // options reads the options that are left in the block and gives those of up to optValueMax bytes to see; value is valid

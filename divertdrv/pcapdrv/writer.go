@@ -23,23 +23,33 @@ type Record struct {
 	WireLen   int       // bytes that it had on the wire; less than len(Data) means len(Data)
 	Link      LinkType  // LinkRaw: an IP packet
 	Direction Direction // Unknown: not noted
+
+	Interface string // name of the interface that the record stands on; empty: "weir", or by the link type
+	Comment   string // what people are told of the packet, UTF-8; cut at 65,535 bytes. Empty: none
+	PacketID  uint64 // the same for records of the same packet; 0: not noted
 }
 
 // Writer writes pcapng: one section, in little-endian order, with times in nanoseconds. Interface 0 is named "weir" and has the
-// link type RAW; every further link type gets an interface of its own when it first comes. The first error ends it: every
+// link type RAW; every further link type, and every name, gets an interface of its own when it first comes. The first error ends it: every
 // later Write and Flush returns it. Its methods may be called from any goroutine; they block on the file.
 type Writer struct {
 	mu     sync.Mutex // guards all below; records must not mix
 	out    *bufio.Writer
 	ng     *pcapgo.NgWriter
 	block  block
-	ifaces map[LinkType]int
+	ifaces map[ifaceKey]int
 	err    error
+}
+
+// ifaceKey tells interfaces apart; no name is the name by link type.
+type ifaceKey struct {
+	name string
+	link LinkType
 }
 
 // NewWriter writes the header of the section and interface 0 to w.
 func NewWriter(w io.Writer) (*Writer, error) {
-	wr := &Writer{out: bufio.NewWriterSize(w, outBuffer), ifaces: map[LinkType]int{LinkRaw: 0}}
+	wr := &Writer{out: bufio.NewWriterSize(w, outBuffer), ifaces: map[ifaceKey]int{{link: LinkRaw}: 0}}
 	section := pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Application: "weir"}}
 	var err error
 	if wr.ng, err = pcapgo.NewNgWriterInterface(&wr.block, describe("weir", LinkRaw), section); err != nil {
@@ -60,7 +70,7 @@ func (w *Writer) Write(r Record) error {
 }
 
 func (w *Writer) write(r *Record) error {
-	id, err := w.iface(r.Link)
+	id, err := w.iface(ifaceKey{r.Interface, r.Link})
 	if err != nil {
 		return err
 	}
@@ -70,22 +80,23 @@ func (w *Writer) write(r *Record) error {
 	if err := w.ng.WritePacket(info, r.Data); err != nil {
 		return err
 	}
-	if r.Direction == Unknown {
-		return w.emit(nil)
-	}
-	return w.emit(func() { w.block.addDirection(r.Direction) })
+	return w.emit(func() { w.block.addOptions(r) })
 }
 
-// iface returns the interface of a link type and describes it when it is new.
-func (w *Writer) iface(l LinkType) (id int, err error) {
-	if id, ok := w.ifaces[l]; ok {
+// iface returns the interface of a name and link type, and describes it when it is new.
+func (w *Writer) iface(k ifaceKey) (id int, err error) {
+	if id, ok := w.ifaces[k]; ok {
 		return id, nil
 	}
-	if id, err = w.ng.AddInterface(describe(fmt.Sprintf("weir-link-%d", uint16(l)), l)); err != nil {
+	name := k.name
+	if name == "" {
+		name = fmt.Sprintf("weir-link-%d", uint16(k.link))
+	}
+	if id, err = w.ng.AddInterface(describe(name, k.link)); err != nil {
 		return 0, err
 	}
-	w.ifaces[l] = id
-	return id, w.emit(func() { w.block.setLinkType(l) })
+	w.ifaces[k] = id
+	return id, w.emit(func() { w.block.setLinkType(k.link) })
 }
 
 func describe(name string, l LinkType) pcapgo.NgInterface {

@@ -9,32 +9,34 @@ type Cause uint8
 
 // The causes. Their numbers and names are part of the interface: new ones are added at the end.
 const (
-	Unmarked     Cause = iota // completed without a mark
-	Filter                    // blocked by a filter
-	Callout                   // blocked by a callout
-	Absorbed                  // taken by a callout, silently
-	Rejected                  // blocked by a callout that answers
-	CalloutPanic              // its callout panicked and the filter's default is block
-	SendFailed                // the driver or the stack refused it
-	HoldFull                  // no room to hold it, and its default is drop
-	Expired                   // held past its deadline, and its default is drop
-	Abandoned                 // its handle was closed while it was in a batch
-	Shutdown                  // sending was shut down
-	TooBig                    // larger than what may be sent, and no remedy was chosen
-	HopLimit                  // its hop limit was used up
-	Malformed                 // not a packet that can be sent
-	DeferFull                 // no room to defer its work
-	DropHandle                // matched a handle opened with DropAll
-	QueueLength               // shed: more packets than the queue may have
-	QueueSize                 // shed: more bytes than the queue may have
-	QueueTime                 // shed: longer in the queue than allowed
-	NoMemory                  // no room to copy it
-	Overload                  // shed by the overload policy
-	Fault                     // dropped by a seeded fault of the simulator
-	Loop                      // ours, and brought back again and again by another program
-	Fragmented                // went on in pieces, which were injected
-	Aborted                   // its flow was ended by a callout
-	NoListener                // nobody listens at its port; told at discard layers only
+	Unmarked       Cause = iota // completed without a mark
+	Filter                      // blocked by a filter
+	Callout                     // blocked by a callout
+	Absorbed                    // taken by a callout, silently
+	Rejected                    // blocked by a callout that answers
+	CalloutPanic                // its callout panicked and the filter's default is block
+	SendFailed                  // the driver or the stack refused it
+	HoldFull                    // no room to hold it, and its default is drop
+	Expired                     // held past its deadline, and its default is drop
+	Abandoned                   // its handle was closed while it was in a batch
+	Shutdown                    // sending was shut down
+	TooBig                      // larger than what may be sent, and no remedy was chosen
+	HopLimit                    // its hop limit was used up
+	Malformed                   // not a packet that can be sent
+	DeferFull                   // no room to defer its work
+	DropHandle                  // matched a handle opened with DropAll
+	QueueLength                 // shed: more packets than the queue may have
+	QueueSize                   // shed: more bytes than the queue may have
+	QueueTime                   // shed: longer in the queue than allowed
+	NoMemory                    // no room to copy it
+	Overload                    // shed by the overload policy
+	Fault                       // dropped by a seeded fault of the simulator
+	Loop                        // ours, and brought back again and again by another program
+	Fragmented                  // went on in pieces, which were injected
+	Aborted                     // its flow was ended by a callout
+	NoListener                  // nobody listens at its port; told at discard layers only
+	CalloutMissing              // blocked by a filter whose callout is not registered
+	Limited                     // more than a rate limit allows
 	end
 )
 
@@ -50,7 +52,7 @@ var names = [Count]string{
 	"unmarked", "filter", "callout", "absorbed", "rejected", "callout-panic", "send-failed", "hold-full", "expired",
 	"abandoned", "shutdown", "too-big", "hop-limit", "malformed", "defer-full", "drop-handle", "queue-length",
 	"queue-size", "queue-time", "no-memory", "overload", "fault", "loop",
-	"fragmented", "aborted", "no-listener",
+	"fragmented", "aborted", "no-listener", "callout-missing", "limited",
 }
 
 // String returns the cause's name: lower case, words joined by hyphens.

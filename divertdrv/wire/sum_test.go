@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"net/netip"
 	"strconv"
@@ -52,6 +53,22 @@ func TestSumLengths(t *testing.T) {
 		}
 	}
 	checkSum(t, make([]byte, 70000), 64)
+	checkSum(t, bytes.Repeat([]byte{0xff}, 300_001), 200_000) // longer than vectors take at once
+	checkSum(t, bytes.Repeat([]byte{0xff, 0x7f}, 150_000), 0)
+}
+
+// Long pieces at every alignment and of every remainder behind the blocks.
+func TestSumLongPieces(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	b := make([]byte, 2000)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	for align := range 33 {
+		for n := 1400; n < 1400+130; n++ {
+			checkSum(t, b[align:][:n:n], n/2&^1)
+		}
+	}
 }
 
 func TestSumRandom(t *testing.T) {

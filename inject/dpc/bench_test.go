@@ -104,3 +104,64 @@ func BenchmarkPipelined(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+const hopBatch = 64
+
+// batch is what crosses to the worker at once.
+type batch struct {
+	packets []*packet
+	dpc     *DPC
+}
+
+// BenchmarkHop is a packet's way from one goroutine to another: a channel's, a packet at a time, with room for as many as a batch
+// has; and a DPC's with a batch for its argument. Nanoseconds a packet; the ratio within one run is what this is for.
+func BenchmarkHop(b *testing.B) {
+	pkt := &packet{}
+	b.Run("channel", func(b *testing.B) {
+		c, done := make(chan *packet, hopBatch), make(chan int)
+		go func() {
+			sum := 0
+			for p := range c {
+				sum += int(p[0])
+			}
+			done <- sum
+		}()
+		b.ReportAllocs()
+		b.ResetTimer()
+		for range b.N {
+			c <- pkt
+		}
+		close(c)
+		<-done
+	})
+	b.Run("batch", func(b *testing.B) {
+		p, _ := running(b, Config{Queues: 1})
+		free, sum := make(chan *batch, 4), 0
+		for range cap(free) {
+			one := &batch{packets: make([]*packet, 0, hopBatch)}
+			one.dpc = New(func(_, _ any) {
+				for _, q := range one.packets {
+					sum += int(q[0])
+				}
+				one.packets = one.packets[:0]
+				free <- one
+			})
+			one.dpc.SetImportance(MediumHigh)
+			one.dpc.SetTarget(0)
+			free <- one
+		}
+		b.ReportAllocs()
+		b.ResetTimer()
+		now := <-free
+		for range b.N {
+			if now.packets = append(now.packets, pkt); len(now.packets) == hopBatch {
+				p.Queue(now.dpc, nil, nil)
+				now = <-free
+			}
+		}
+		p.Queue(now.dpc, nil, nil)
+		if err := p.Flush(patient(b)); err != nil {
+			b.Fatal(err)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package dpc
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -148,7 +149,7 @@ type stepped struct {
 	calls    []Call // the routines that are running, innermost last
 }
 
-func newStepped(t *rapid.T, w world, run func(m machine, dpc, queue, arg int)) *stepped {
+func newStepped(t rapid.TB, w world, run func(m machine, dpc, queue, arg int)) *stepped {
 	cfg, err := w.Config.withDefaults()
 	if err != nil {
 		t.Fatal(err)
@@ -224,21 +225,48 @@ func (s *stepped) state() (v []int) {
 
 // TestAgainstReference applies the same random operations to the pool and to the reference and compares, after each, the
 // results, the order of runs, the lists, the drain requests, the adapted limits, the counters, and which flushes are over.
-// WEIR_LONG=1 makes it a million operations instead of a hundred thousand.
 func TestAgainstReference(t *testing.T) {
-	length, total := 1000, 0
-	if long {
-		length = 10_000
-	}
 	rapid.Check(t, func(t *rapid.T) {
 		w := worlds.Draw(t, "world")
-		list := rapid.SliceOfN(ops(2), length, length).Draw(t, "operations")
-		total += compare(t, w, list)
+		compare(t, w, rapid.SliceOfN(ops(2), 1000, 1000).Draw(t, "operations"))
 	})
+}
+
+// TestManyAgainstReference is the same with operations that are cheaper to draw, and that do not shrink: WEIR_LONG=1 makes it a million.
+func TestManyAgainstReference(t *testing.T) {
+	atLeast, seed := 50_000, rand.Uint64()
+	if long {
+		atLeast = 1_000_000
+	}
+	t.Logf("seed %#x", seed)
+	r, total := rand.New(rand.NewPCG(seed, 0)), 0
+	for total < atLeast {
+		w := world{
+			Config: Config{Queues: 1 + r.IntN(3), Depth: 1 + r.IntN(8), NoThreaded: r.IntN(2) == 0},
+			DPCs:   1 + r.IntN(12),
+		}
+		list := make([]op, 5000)
+		for i := range list {
+			list[i] = randomOp(r, 2)
+		}
+		total += compare(t, w, list)
+	}
 	t.Logf("%d operations", total)
 }
 
-func compare(t *rapid.T, w world, list []op) int {
+// randomOp is what ops draws.
+func randomOp(r *rand.Rand, nesting int) op {
+	o := op{Kind: kinds[r.IntN(len(kinds))], N: r.IntN(12), Arg: r.IntN(9) - 1}
+	if nesting > 0 && r.IntN(8) == 0 {
+		for range 1 + r.IntN(4) {
+			o.Within = append(o.Within, randomOp(r, nesting-1))
+		}
+	}
+	return o
+}
+
+func compare(t rapid.TB, w world, list []op) int {
+	t.Helper()
 	real, ref := &driver{scripts: map[int][][]op{}}, &driver{scripts: map[int][][]op{}}
 	s := newStepped(t, w, real.run)
 	var homes []int

@@ -118,7 +118,12 @@ var rooms = []room{
 		why: "it knows packets and handles, not policies",
 	},
 
+	{dir: "processor/internal/naive", why: "the reference that the processor is tested against: sharing nothing is its worth"},
 	{dir: "processor", may: injection, why: "it classifies; it knows no driver, no policy file and no callout by name"},
+	{
+		dir: "processor/callouts/tap", may: join(injection, "processor", "divertdrv/pcapdrv"),
+		why: "a callout that records: pcapdrv has the one writer of capture files",
+	},
 	{dir: "processor/callouts/...", may: join(injection, "processor"), why: "callouts use what every embedder's callouts can use"},
 	{
 		dir: "processor/policy", may: join(seam, "processor"), modules: []string{goyaml},
@@ -136,6 +141,9 @@ var rooms = []room{
 	{
 		dir: "cmd/weir/...", may: []string{everything}, modules: []string{cobra, pflag, zap, progress, xterm, xsys, gopacket},
 		why: "the program: everything is wired here, so nothing may import it",
+	},
+	{
+		dir: "internal/livetest", may: []string{everything}, modules: []string{xsys}, why: "tests only: real programs beside the whole program",
 	},
 	{
 		dir: "examples/...", may: []string{exported}, why: "they show what an embedder can do, and an embedder cannot import internal packages",

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"fmt"
+
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/pcapdrv"
 )
@@ -30,12 +32,14 @@ func openBackend(d *Driver, fail func(error)) (backend, error) {
 	if err := CheckBackend(d.Backend); err != nil {
 		return nil, err
 	}
+	if d.In != "" && d.Backend != Pcap {
+		return nil, fmt.Errorf("driver %s does not read a capture; driver pcap does", d.Backend)
+	}
 	switch d.Backend {
 	case Pcap:
 		return openCapture(d)
 	case Sim:
 		return openSimulated(d, fail)
-	default:
-		return openLive(d)
 	}
+	return openLive(d, fail)
 }

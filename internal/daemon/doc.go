@@ -5,6 +5,7 @@
 //	s, err := daemon.Open(plan, log)
 //	result, err := s.Run(ctx) // the result stands even with an error
 //
-// The path of a run, in the order of the files: plan.go says what to run, backend.go opens the driver (simulated.go, capture.go),
-// meter.go counts bytes and ends at the count, session.go opens handles and runs, result.go adds up.
+// The path of a run, in the order of the files: plan.go says what to run, backend.go opens the driver (simulated.go, capture.go,
+// live.go), meter.go counts bytes and ends at the count, recorders.go starts callouts that write files, session.go opens handles and
+// runs, verify.go gathers breaches of the considerations, result.go adds up.
 package daemon

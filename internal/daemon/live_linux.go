@@ -8,4 +8,6 @@ import (
 // platform is the backend that Auto stands for.
 const platform = NFQueue
 
-func platformDriver() divertdrv.Driver { return nfqdrv.New(nfqdrv.Config{}) }
+func platformDriver(d *Driver) divertdrv.Driver {
+	return nfqdrv.New(nfqdrv.Config{Namespace: d.Namespace, FailClosed: d.FailClosed, Spin: d.Spin})
+}

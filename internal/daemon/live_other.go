@@ -7,4 +7,4 @@ import "github.com/weirnet/weir/divertdrv"
 // platform is the backend that Auto stands for: there is none yet.
 const platform = ""
 
-func platformDriver() divertdrv.Driver { return nil }
+func platformDriver(*Driver) divertdrv.Driver { return nil }

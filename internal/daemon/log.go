@@ -32,6 +32,12 @@ const (
 	keyDropped  = "dropped"
 	keyDuration = "duration"
 	keyWhy      = "why"
+	keyRule     = "rule"
+	keyLayer    = "layer"
+	keyCallout  = "callout"
+	keyFilter   = "filter"
+	keyDetail   = "detail"
+	keyRemedy   = "remedy"
 )
 
 // NewLogger returns a logger that writes lines to w: "console" for people, "json" for programs. The error names the words that

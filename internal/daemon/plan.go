@@ -27,10 +27,11 @@ func Backends() []string { return []string{Auto, WinDivert, NFQueue, Sim, Pcap} 
 
 // Drivers returns the backends that are linked into this program.
 func Drivers() []string {
-	if platform == "" {
-		return []string{Sim, Pcap}
+	all := []string{Sim, Pcap}
+	if platform != "" {
+		all = append(all, platform)
 	}
-	return []string{Sim, Pcap, platform}
+	return all
 }
 
 // Driver says where packets come from and go to.
@@ -43,6 +44,11 @@ type Driver struct {
 	Local []netip.Prefix // addresses of the host that captured; empty: the first to speak
 
 	Out string // pcapng file of what leaves; empty: none
+
+	// With NFQueue: see nfqdrv.Config.
+	Namespace  string
+	FailClosed bool
+	Spin       time.Duration
 
 	// With Sim: what traffic is made. Packets 0: without end.
 	Seed    uint64
@@ -58,6 +64,9 @@ type Plan struct {
 	Handles []policy.Handle
 	Policy  *processor.Policy // nil: permit all
 
+	Rules  processor.Rules // what is done about breaches of the considerations
+	Verify bool            // enforce all rules, whatever Rules says, and tell each breach
+
 	Count   uint64        // packets to receive, over all handles; 0: all
 	Timeout time.Duration // 0: none
 }
@@ -67,12 +76,14 @@ var ErrNotYet = errors.New("this version does not have it yet")
 
 // CheckBackend says whether a backend can be opened by this program.
 func CheckBackend(name string) error {
+	there := Drivers()
 	switch {
-	case slices.Contains(Drivers(), name), name == Auto && platform != "":
+	case slices.Contains(there, name), name == Auto && platform != "":
 		return nil
 	case slices.Contains(Backends(), name):
-		return fmt.Errorf("driver %s: %w; there are %s: name a capture with -r, or take --driver sim",
-			name, ErrNotYet, strings.Join(Drivers(), " and "))
+		last := len(there) - 1
+		return fmt.Errorf("driver %s: %w; there are %s and %s: name a capture with -r, or take --driver sim",
+			name, ErrNotYet, strings.Join(there[:last], ", "), there[last])
 	}
 	return fmt.Errorf("unknown driver %q: want one of %s", name, strings.Join(Backends(), ", "))
 }

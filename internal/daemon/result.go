@@ -35,6 +35,10 @@ type Result struct {
 	Pipeline map[string]uint64 `json:"pipeline,omitempty"` // what else the processor counted, if it is not 0
 	Capture  *CaptureResult    `json:"capture,omitempty"`  // with driver pcap
 
+	// With Plan.Verify: breaches of the considerations, in the order of the rules. Beyond 100 of them the rest is counted.
+	Violations     []ViolationResult `json:"violations,omitzero"`
+	ViolationsMore uint64            `json:"violations_more,omitempty"`
+
 	DurationNS int64 `json:"duration_ns"`
 }
 
@@ -93,7 +97,7 @@ func (s *Session) result(took time.Duration) *Result {
 		all.Add(h.Stats())
 	}
 	stats := s.proc.Stats()
-	return &Result{
+	r := &Result{
 		Received: all.Received, Passed: all.Passed, Dropped: all.DroppedTotal(), Held: all.Held, InBatch: all.InBatch,
 		Injected: all.Injected, Completed: all.Completed, Failed: all.Failed, Lost: all.Lost,
 		BytesReceived: s.meter.bytes.Load(),
@@ -102,6 +106,10 @@ func (s *Session) result(took time.Duration) *Result {
 		Pipeline: s.pipeline(&stats), Capture: s.capture(),
 		DurationNS: took.Nanoseconds(),
 	}
+	if s.verify != nil {
+		r.Violations, r.ViolationsMore = s.verify.result()
+	}
+	return r
 }
 
 func byCause(counts *[reason.Max]uint64) map[string]uint64 {
@@ -148,7 +156,11 @@ func (s *Session) pipeline(stats *processor.Stats) map[string]uint64 {
 	all := map[string]uint64{
 		"undecoded": stats.Undecoded, "deferred": stats.Deferred, "defer_refused": stats.DeferRefused, "held": stats.Held,
 		"parked": stats.Parked, "park_refused": stats.ParkRefused, "panics": stats.Panics, "breaches": stats.Breaches,
-		"flows_evicted": stats.FlowsEvicted,
+		"flows": stats.FlowsOpened, "flows_idle": stats.FlowsIdle, "flows_evicted": stats.FlowsEvicted,
+		"pended": stats.Pended, "refused": stats.Refused, "aborted": stats.Aborted,
+	}
+	for _, n := range stats.Violations {
+		all["violations"] += n
 	}
 	for _, j := range s.proc.Injectors() {
 		st := j.Stats()

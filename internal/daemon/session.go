@@ -25,6 +25,8 @@ type Session struct {
 	meter   *metered
 	handles []*divertdrv.Handle
 	proc    *processor.Processor
+	verify  *verifier // nil: nobody asked
+	started []starter
 
 	broken context.Context // ends when the output breaks, with the cause
 	fail   context.CancelCauseFunc
@@ -45,6 +47,9 @@ func (s *Session) open() (err error) {
 		s.driver = nil
 		return err
 	}
+	if err := s.startCallouts(); err != nil { // before a handle takes the first packet
+		return err
+	}
 	s.meter = &metered{Driver: s.driver}
 	if s.plan.Count > 0 {
 		s.meter.quota = &quota{handles: uint64(len(s.plan.Handles)), left: s.plan.Count}
@@ -54,11 +59,17 @@ func (s *Session) open() (err error) {
 			return err
 		}
 	}
-	s.proc, err = processor.New(processor.Config{
+	cfg := processor.Config{
 		Handles: s.handles,
 		Policy:  s.plan.Policy,
-		Settle:  s.plan.Driver.repeats(),
-	})
+		Rules:   s.plan.Rules,
+		Settle:  s.plan.Driver.repeats(), PacketTime: s.plan.Driver.repeats(),
+	}
+	if s.plan.Verify {
+		s.verify = newVerifier(s.log)
+		cfg.Rules, cfg.Verify, cfg.OnViolation = processor.Rules{}, true, s.verify.add
+	}
+	s.proc, err = processor.New(cfg)
 	return err
 }
 
@@ -150,12 +161,13 @@ func (s *Session) Progress() Progress {
 	return s.driver.progress()
 }
 
-// close closes handles, then the driver. Unread packets go on their way in between.
+// close closes handles, then callouts, then the driver. Unread packets go on their way in between.
 func (s *Session) close() error {
 	var errs []error
 	for _, h := range s.handles {
 		errs = append(errs, h.Close())
 	}
+	errs = append(errs, s.closeCallouts())
 	if s.driver != nil {
 		if err := s.driver.close(); err != nil {
 			errs = append(errs, fmt.Errorf("closing driver %s: %w", s.driver.Name(), err))

@@ -1,10 +1,6 @@
 package daemon
 
 import (
-	"errors"
-	"os"
-	"sync/atomic"
-
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/pcapdrv"
 	"github.com/weirnet/weir/divertdrv/simdrv"
@@ -13,54 +9,22 @@ import (
 // simulated is the backend that makes traffic.
 type simulated struct {
 	*simdrv.Stack
-	total  int64
-	file   *os.File
-	writer *pcapdrv.Writer // nil: what leaves is gone
-	fail   func(error)
-	last   int64 // time of the packet that left last
-	ended  atomic.Bool
+	total int64
+	out   *output // nil: what leaves is gone
 }
 
 func openSimulated(d *Driver, fail func(error)) (*simulated, error) {
-	if d.In != "" {
-		return nil, errors.New("driver sim makes its packets itself; a capture is read by driver pcap")
-	}
-	s := &simulated{fail: fail, total: max(int64(d.Packets), 0)}
+	s := &simulated{total: max(int64(d.Packets), 0)}
+	leaves := func(*divertdrv.Address, []byte) {}
 	if d.Out != "" {
-		if err := s.create(d.Out); err != nil {
+		var err error
+		if s.out, err = createOutput(d.Out, fail); err != nil {
 			return nil, err
 		}
+		leaves = func(a *divertdrv.Address, data []byte) { s.out.write(a, data, len(data)) }
 	}
-	s.Stack = simdrv.New(simdrv.Config{Source: simdrv.NewTraffic(d.Seed, d.Packets), OnWire: s.write, OnHost: s.write})
+	s.Stack = simdrv.New(simdrv.Config{Source: simdrv.NewTraffic(d.Seed, d.Packets), OnWire: leaves, OnHost: leaves})
 	return s, nil
-}
-
-func (s *simulated) create(path string) (err error) {
-	if s.file, err = os.Create(path); err != nil {
-		return err
-	}
-	if s.writer, err = pcapdrv.NewWriter(s.file); err != nil {
-		return errors.Join(err, s.file.Close())
-	}
-	return nil
-}
-
-// write records a packet that leaves the stack. The stack's calls do not overlap.
-func (s *simulated) write(a *divertdrv.Address, data []byte) {
-	if s.writer == nil {
-		return
-	}
-	r := pcapdrv.Record{Time: a.Timestamp, Data: data, WireLen: len(data), Link: pcapdrv.LinkRaw, Direction: pcapdrv.Inbound}
-	if a.Outbound() {
-		r.Direction = pcapdrv.Outbound
-	}
-	if r.Time == 0 { // injected, with an Address of its own
-		r.Time = s.last
-	}
-	s.last = r.Time
-	if err := s.writer.Write(r); err != nil && !s.ended.Swap(true) {
-		s.fail(err)
-	}
 }
 
 func (s *simulated) progress() Progress {
@@ -73,12 +37,5 @@ func (s *simulated) capture() *pcapdrv.Stats { return nil }
 
 func (s *simulated) close() error {
 	s.Close()
-	if s.writer == nil {
-		return nil
-	}
-	err := s.writer.Flush()
-	if s.ended.Load() {
-		err = nil // it has been told
-	}
-	return errors.Join(err, s.file.Close())
+	return s.out.close()
 }

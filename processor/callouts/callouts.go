@@ -5,8 +5,10 @@ package callouts
 import (
 	"github.com/weirnet/weir/processor"
 	"github.com/weirnet/weir/processor/callouts/count"
+	"github.com/weirnet/weir/processor/callouts/limit"
 	"github.com/weirnet/weir/processor/callouts/reject"
 	"github.com/weirnet/weir/processor/callouts/rewrite"
+	"github.com/weirnet/weir/processor/callouts/tap"
 )
 
 // Factories returns, by type, what makes the callouts that policies name. The map is the caller's, to add its own to it.
@@ -15,5 +17,7 @@ func Factories() map[string]func(name string, decode func(into any) error) (proc
 		count.Type:   count.Factory,
 		rewrite.Type: rewrite.Factory,
 		reject.Type:  reject.Factory,
+		limit.Type:   limit.Factory,
+		tap.Type:     tap.Factory,
 	}
 }

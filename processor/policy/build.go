@@ -29,6 +29,7 @@ func build(d *decoder, doc *document, src string, opts Options) *File {
 		factory: opts.Factories, callouts: map[string]processor.Callout{},
 	}
 	c.file.Driver = c.driver(&doc.Driver)
+	c.file.Rules = doc.Rules.rules()
 	c.buildCallouts(doc.Callouts)
 	c.buildSublayers(doc.Sublayers)
 	c.buildFilters(doc.Filters)
@@ -52,6 +53,10 @@ func (c *compiler) finish() {
 	var err error
 	if c.file.Policy, err = processor.NewPolicy(sublayers, filters); err != nil {
 		c.add(0, 0, "%v", err)
+		return
+	}
+	for i, w := range c.file.Policy.Weights() {
+		c.file.Filters[i].Weight, c.file.Filters[i].Weighting = w, processor.WeightExact
 	}
 }
 

@@ -9,8 +9,9 @@ import (
 // decoder fills Go values from the tree and reports everything in it that does not fit, each at its place.
 //
 // Structs name their keys by tags: `yaml:"name"`, or `yaml:"name,required"`. A number may have `min:"1"` and `max:"255"` beside
-// it, a text `oneof:"permit block"`; a list hands them on to its items. What implements encoding.TextUnmarshaler reads the text
-// of a value itself. A key that is not given leaves its field as it is, so that defaults can be set before.
+// it, a text `oneof:"permit block"`, or `path:"file"`: then it is taken from the directory of the policy. A list hands them on to
+// its items. What implements encoding.TextUnmarshaler reads the text of a value itself. A key that is not given leaves its field
+// as it is, so that defaults can be set before.
 type decoder struct {
 	*problems
 	plans map[reflect.Type]*plan
@@ -22,7 +23,7 @@ type placed[T any] struct {
 	node *node
 }
 
-// binder is implemented by *placed and *configNode.
+// binder is implemented by *placed, *configNode and *weightNode.
 type binder interface {
 	bind(n *node) (into any) // nil: it keeps the node itself
 }
@@ -49,6 +50,7 @@ type limits struct {
 	key      string
 	min, max string // empty: those of the type
 	oneof    []string
+	path     bool // the text is a path
 }
 
 func (d *decoder) planOf(t reflect.Type) *plan {
@@ -65,7 +67,7 @@ func (d *decoder) planOf(t reflect.Type) *plan {
 		p.names = append(p.names, name)
 		p.fields[name] = field{
 			index: i, required: option == "required",
-			limits: limits{key: name, min: tag.Get("min"), max: tag.Get("max"), oneof: strings.Fields(tag.Get("oneof"))},
+			limits: limits{key: name, min: tag.Get("min"), max: tag.Get("max"), oneof: strings.Fields(tag.Get("oneof")), path: tag.Get("path") != ""},
 		}
 	}
 	d.plans[t] = p

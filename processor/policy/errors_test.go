@@ -48,7 +48,7 @@ func TestErrors(t *testing.T) {
 		{"version: one", `p:1:10: want a whole number from 0 to 18446744073709551615 (decimal, or 0x…), got "one"`},
 		{"version: '1'", `p:1:10: want a number, got the text "1"; remove the quotes`},
 		{"filtesr: []\nversion: 1", `p:1:1: unknown key "filtesr"; did you mean "filters"?`},
-		{"version: 1\nrules: []", `p:2:1: unknown key "rules"; want version, driver, handles, sublayers, filters or callouts`},
+		{"version: 1\nzones: []", `p:2:1: unknown key "zones"; want version, driver, handles, sublayers, filters, callouts or rules`},
 		{"version: 1\nversion: 1", `p:2:1: key "version" was given at line 1 already; remove one`},
 		{"version: 1\nfilters: {}", `p:2:10: want a list ([a, b], or lines that begin with "- "), got a mapping`},
 		{"version: 1\nsublayers: [x]", `p:2:13: want a mapping (key: value), got a value`},
@@ -69,6 +69,9 @@ func TestErrors(t *testing.T) {
 			"p:2:45: \"x\" is no address or prefix; write 10.0.0.1, 10.0.0.0/8 or fd00::/8\n" +
 			"p:2:48: \"fe80::1%eth0\" is no address or prefix; write 10.0.0.1, 10.0.0.0/8 or fd00::/8"},
 		{"version: 1\ndriver: {backend: sim, packets: -1}", `p:2:33: packets -1 is out of range; want 0 to 1000000000`},
+		{"version: 1\ndriver: {backend: nfqueue, spin: 11ms}", `p:2:34: spin 11ms is too long; want 0s to 10ms: it is time that a processor spends on waiting`},
+		{"version: 1\ndriver: {backend: nfqueue, spin: -1us}", `p:2:34: "-1us" is no time; write a number with a unit, such as 50us, 2ms or 30s`},
+		{"version: 1\ndriver: {backend: sim, fail-closed: true}", `p:2:37: "fail-closed" is an option of backend nfqueue; remove it, or change the backend`},
 
 		// Handles.
 		{"version: 1\nhandles: [{layer: netwokr}]", `p:2:19: unknown layer "netwokr"; did you mean "network"?`},

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/filter"
@@ -26,12 +27,18 @@ func (c *compiler) buildFilters(list []placed[filterSpec]) {
 		if !defined[s.V.Sublayer.V] {
 			c.unknown(s.V.Sublayer.node, "sublayer", s.V.Sublayer.V, sublayers)
 		}
+		var conditions []processor.Condition
+		if s.V.Layer.node != nil && s.V.Layer.node.text == s.V.Layer.V.String() {
+			conditions = c.conditions(s.V.Conditions.V, s.V.Layer.V.Layer)
+		}
+		weight, weighting := c.weight(s.V.Weight.node)
 		c.file.Filters = append(c.file.Filters, Filter{
-			Line: s.node.line, Column: s.node.column,
+			Line: s.node.line, Column: s.node.column, conditions: conditions,
 			Filter: processor.Filter{
-				Name: string(s.V.Name.V), Layer: s.V.Layer.V.Layer, Sublayer: s.V.Sublayer.V, Weight: s.V.Weight,
-				When: c.program(&s.V.When, s.V.Layer.V.DriverLayer()), Action: c.action(&s.V),
-				Hard: s.V.Hard.V, Callout: c.callouts[s.V.Callout.V],
+				Name: string(s.V.Name.V), Layer: s.V.Layer.V.Layer, Sublayer: s.V.Sublayer.V,
+				Weight: weight, Weighting: weighting,
+				When: c.joined(&s.V, conditions), Action: c.action(&s.V),
+				Hard: s.V.Hard.V, Callout: c.callouts[s.V.Callout.V], Reason: c.reason(&s.V),
 			},
 		})
 	}
@@ -66,6 +73,19 @@ func (c *compiler) action(s *filterSpec) processor.FilterAction {
 	default:
 		return processor.ActionCalloutUnknown
 	}
+}
+
+// reason reads why a connection that is established may not go on.
+func (c *compiler) reason(s *filterSpec) processor.SecurityReason {
+	n := s.Reason.node
+	switch {
+	case n == nil || n.kind != scalar || !n.isText(): // reported already, if it is wrong
+	case s.Action.V != "block" || s.Layer.V.Layer != processor.ALEFlowEstablished:
+		c.at(n, "\"reason\" belongs to action: block at %v; remove it", processor.ALEFlowEstablished)
+	case strings.TrimSpace(n.text) == "":
+		c.at(n, "a reason is empty; say why letting the connection go on would be a security risk")
+	}
+	return processor.SecurityReason(s.Reason.V)
 }
 
 // program compiles a filter text; nil: none was given, or it is wrong, which is reported at the place inside it.

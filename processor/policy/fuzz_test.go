@@ -13,6 +13,8 @@ func FuzzPolicy(f *testing.F) {
 	for _, s := range trees {
 		f.Add("version: 1\n" + s)
 	}
+	f.Add("version: 1\nfilters: [{name: a, layer: ale-flow-established, weight: {class: 3}, conditions: [{field: tcp-flags, match: flags-all-set, value: [syn]}, " +
+		"{field: ip-remote-address, match: range, value: [10.0.0.1, 10.0.0.9]}, {field: ip-local-port, value: 7}], action: block, reason: x}]\n")
 	examples, err := filepath.Glob("../../examples/*.yaml")
 	if err != nil || len(examples) == 0 {
 		f.Fatal("no examples", err)

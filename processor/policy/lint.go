@@ -25,6 +25,8 @@ func (f *File) Lint() []Lint {
 	all = append(all, f.lintShadowed()...)
 	all = append(all, f.lintUnused()...)
 	all = append(all, f.lintHandles()...)
+	all = append(all, f.lintConsiderations()...)
+	all = append(all, f.lintNegations()...)
 	slices.SortStableFunc(all, func(a, b Lint) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Msg, b.Msg))
 	})
@@ -120,6 +122,35 @@ func (f *File) lintUnused() (all []Lint) {
 				"remove it, or name it in a filter with action: callout",
 			})
 		}
+	}
+	return all
+}
+
+// lintNegations: of conditions next to each other on one field one is enough, and of two that say what it is not, one always holds.
+func (f *File) lintNegations() (all []Lint) {
+	for i := range f.Filters {
+		fl := &f.Filters[i]
+		for j := 1; j < len(fl.conditions); j++ {
+			a, b := fl.conditions[j-1], fl.conditions[j]
+			if a.Field != b.Field || a.Match != processor.MatchNotEqual && b.Match != processor.MatchNotEqual {
+				continue
+			}
+			all = append(all, fl.lint("put a condition on another field between them, or write it with \"when\"",
+				"filter %q: of conditions on %v next to each other one is enough, so not-equal among them excludes next to nothing", fl.Name, a.Field))
+			break
+		}
+	}
+	return all
+}
+
+// lintConsiderations: breaches of the considerations for callout drivers that show without a packet.
+func (f *File) lintConsiderations() (all []Lint) {
+	at := map[string]*Filter{}
+	for i := range f.Filters {
+		at[f.Filters[i].Name] = &f.Filters[i]
+	}
+	for _, v := range f.Policy.Advice() {
+		all = append(all, at[v.Filter].lint(v.Remedy+" (rule: "+v.Rule.String()+")", "%s", v.Found()))
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"time"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/processor"
@@ -22,8 +23,8 @@ const (
 )
 
 // Factory makes a callout of one type for the name that the policy gives it. decode fills a struct from the callout's config, by
-// tags as encoding packages have them: `yaml:"ttl"`, `yaml:"to,required"`, `min:"1" max:"255"`, `oneof:"a b"`.
-// When it fails it has reported where, and the factory just returns its error; any other error is reported at the config.
+// tags as encoding packages have them: `yaml:"ttl"`, `yaml:"to,required"`, `min:"1" max:"255"`, `oneof:"a b"`, and
+// `path:"file"` for a path, which then is taken from the directory of the policy. When it fails it has reported where, and the factory just returns its error; any other error is reported at the config.
 type Factory = func(name string, decode func(into any) error) (processor.Callout, error)
 
 // Options of Parse and Load. The zero value knows no callouts.
@@ -40,6 +41,7 @@ type File struct {
 	Sublayers []Sublayer
 	Filters   []Filter
 	Callouts  []Callout
+	Rules     processor.Rules   // what is done about breaches of the considerations
 	Policy    *processor.Policy // compiled from the above
 
 	explicit bool // the file lists its handles
@@ -49,11 +51,18 @@ type File struct {
 type Driver struct {
 	Backend string         // auto, windivert, nfqueue, sim or pcap; empty: the file does not say
 	Read    string         // pcap: the capture to read
-	Write   string         // pcap and sim: the pcapng file for what passes and is injected
+	Write   string         // pcap, sim and nfqueue: the pcapng file for what passes and is injected
 	Local   []netip.Prefix // pcap: addresses of the local host, which tell outbound packets from inbound ones
 	Packets int            // sim: packets of generated traffic; 0: without end
 	Seed    uint64         // sim: of the generated traffic
+
+	Namespace  string        // nfqueue: path of the network namespace to divert in; empty: the program's
+	FailClosed bool          // nfqueue: packets that match are dropped while no program reads them
+	Spin       time.Duration // nfqueue: how long a reader asks before it sleeps, 0 to SpinMax
 }
+
+// SpinMax bounds Driver.Spin. It is the driver's own bound.
+const SpinMax = 10 * time.Millisecond
 
 // What the simulator is asked for unless the policy says otherwise.
 const (
@@ -78,6 +87,8 @@ type Sublayer struct {
 type Filter struct {
 	processor.Filter
 	Line, Column int
+
+	conditions []processor.Condition
 }
 
 // Callout is a named instance of a callout type and where the file defines it.

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/processor"
@@ -91,6 +92,16 @@ callouts:
       inner: {text: "7"}
   - {name: red, type: fake, config: {word: red}}
 `
+
+func TestLiveDriver(t *testing.T) {
+	f, err := Parse("etc/p.yaml", []byte("version: 1\ndriver: {backend: nfqueue, namespace: /run/netns/blue, fail-closed: true, spin: 50us, write: o}"), testOptions)
+	want := Driver{
+		Backend: "nfqueue", Write: filepath.FromSlash("etc/o"), Namespace: "/run/netns/blue", FailClosed: true, Spin: 50 * time.Microsecond,
+	}
+	if err != nil || !reflect.DeepEqual(f.Driver, want) {
+		t.Errorf("driver %+v, %v", f.Driver, err)
+	}
+}
 
 func TestWholeFile(t *testing.T) {
 	f, err := Parse("etc/weir/policy.yaml", []byte(whole), testOptions)

@@ -20,7 +20,7 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	sections := strings.Split(string(b), "\n## ")
 	for section, spec := range map[string]any{
 		"Form": document{}, "Driver": driverSpec{}, "Handles": handleSpec{}, "Sublayers": sublayerSpec{}, "Filters": filterSpec{},
-		"Callouts": calloutSpec{},
+		"Callouts": calloutSpec{}, "Rules": rulesSpec{}, "Conditions": conditionSpec{},
 	} {
 		text := ""
 		for _, s := range sections {
@@ -52,6 +52,11 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	for _, l := range processor.LayerNames() {
 		if !strings.Contains(string(b), "\n| `"+l+"` |") {
 			t.Errorf("no line for layer %s", l)
+		}
+	}
+	for _, f := range processor.FieldNames() {
+		if !strings.Contains(string(b), "\n| `"+f+"` |") {
+			t.Errorf("no line for field %s", f)
 		}
 	}
 	for what, n := range map[string]int{"filters": processor.FiltersMax, "sublayers": SublayersMax, "callouts": CalloutsMax, "handles": HandlesMax} {

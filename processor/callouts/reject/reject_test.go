@@ -267,7 +267,7 @@ func TestPathOfTheReset(t *testing.T) {
 }
 
 func TestBlocksWithoutAnswerWhatNoResetAnswers(t *testing.T) {
-	c := New("x", Config{})
+	c := New("x", Config{ICMP: "none"})
 	x := newPlace(t, divertdrv.Network, 0, nil, rejects(processor.OutboundIPPacket, c))
 	ends := segment{src: "10.0.0.1", dst: "10.0.0.2"}
 	udp := ends.serialize(t, layers.IPProtocolUDP, &layers.UDP{SrcPort: 1, DstPort: 2})
@@ -342,7 +342,7 @@ func TestFactoryAndCounters(t *testing.T) {
 	for name, n := range own.Counters {
 		got[name] = n
 	}
-	if got["answered"] != 3 || len(got) != 5 {
+	if got["answered"] != 3 || len(got) != 7 {
 		t.Errorf("counters %v", got)
 	}
 	for range own.Counters {

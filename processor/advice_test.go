@@ -1,0 +1,192 @@
+package processor
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/simdrv"
+	"github.com/weirnet/weir/inject"
+	"github.com/weirnet/weir/internal/clock"
+)
+
+// needing is a callout that declares what it needs.
+type needing struct {
+	callout
+	needs Needs
+}
+
+func (n *needing) Needs() Needs { return n.needs }
+
+func needs(n Needs) *needing {
+	return &needing{callout{"x", func(*Classification) Verdict { return Verdict{} }}, n}
+}
+
+// What is needed, where it is best shown, and at which of the layers a callout that needs it is told so.
+func TestHighestLayer(t *testing.T) {
+	for _, c := range []struct {
+		needs   Needs
+		in, out Layer
+		lower   []Layer
+	}{
+		{NeedsFragments, InboundIPPacket, OutboundIPPacket, nil},
+		{NeedsPackets, InboundTransport, OutboundTransport, []Layer{InboundIPPacket, OutboundIPPacket}},
+		{NeedsStream, InboundTransport, OutboundTransport, []Layer{InboundIPPacket, OutboundIPPacket}},
+		{NeedsDatagrams, DatagramData, DatagramData, []Layer{InboundIPPacket, InboundTransport, OutboundTransport, OutboundIPPacket}},
+		{
+			NeedsFirstPacket, ALEAuthRecvAccept, ALEAuthConnect,
+			[]Layer{InboundIPPacket, InboundTransport, OutboundTransport, OutboundIPPacket, DatagramData, InboundICMPError, OutboundICMPError},
+		},
+	} {
+		if in, out := HighestLayer(c.needs, Inbound), HighestLayer(c.needs, Outbound); in != c.in || out != c.out {
+			t.Errorf("%v: %v and %v, want %v and %v", c.needs, in, out, c.in, c.out)
+		}
+		var lower []Layer
+		for l := range Layer(Layers) {
+			pol := policyOf(t, Filter{Name: "f", Layer: l, Action: ActionCalloutInspection, Callout: needs(c.needs)})
+			if all := pol.Advice(); len(all) > 0 {
+				lower = append(lower, l)
+			}
+		}
+		if !slices.Equal(lower, c.lower) {
+			t.Errorf("%v: told at %v, want %v", c.needs, lower, c.lower)
+		}
+	}
+}
+
+// The reports of the considerations, literally; each once, however many filters name the callout there.
+func TestAdvice(t *testing.T) {
+	stream, header := needs(NeedsStream), needs(NeedsHeaders)
+	pol := policyOf(t,
+		Filter{Name: "a", Layer: InboundIPPacket, Action: ActionCalloutUnknown, Callout: stream},
+		Filter{Name: "b", Layer: InboundIPPacket, When: when(t, "tcp"), Action: ActionCalloutUnknown, Callout: stream},
+		Filter{Name: "c", Layer: OutboundTransport, Action: ActionCalloutUnknown, Callout: header},
+		Filter{Name: "d", Layer: ALEFlowEstablished, Action: ActionBlock},
+		Filter{Name: "e", Layer: ALEFlowEstablished, Action: ActionBlock, Reason: "no encryption was agreed on"},
+		Filter{Name: "f", Layer: OutboundTransport, Action: ActionCalloutUnknown, Callout: stream},
+	)
+	want := []string{
+		`filter "a": callout "x": needs stream data but stands at inbound-ippacket; the highest layer that will do is inbound-transport, and packets of IPsec are encrypted here (rule: low-layer)`,
+		`filter "c": callout "x": decides only on header fields; a plain filter would do (rule: needless-callout)`,
+		`filter "d": BLOCK at ale-flow-established needs a security reason; decide at ale-auth-connect or ale-auth-recv-accept (rule: block-at-established)`,
+	}
+	var got []string
+	for _, v := range pol.Advice() {
+		got = append(got, v.String())
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for setting, told := range map[inject.Setting]int{inject.Enforce: 2, inject.Report: 2, inject.Off: 0} {
+		n := 0
+		p, _ := still(t, Config{
+			Policy: pol, Rules: Rules{NeedlessCallout: setting, LowLayer: setting}, OnViolation: func(Violation) { n++ },
+		})
+		if s := p.Stats().Violations; n != told || int(s[RuleNeedlessCallout]+s[RuleLowLayer]) != told || s[RuleBlockAtEstablished] != 0 {
+			t.Errorf("%v: told %d, counted %v, want %d", setting, n, s, told)
+		}
+		if _, err := p.Apply(pol); err != nil || n != 2*told {
+			t.Errorf("%v: told %d after another swap, %v", setting, n, err)
+		}
+	}
+}
+
+// still is a processor to which nothing comes.
+func still(t testing.TB, cfg Config) (*Processor, *worker) {
+	t.Helper()
+	sim := simdrv.New(simdrv.Config{})
+	h, err := divertdrv.Open("false", divertdrv.Network, &divertdrv.Options{Driver: sim})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = h.Close()
+		sim.Close()
+	})
+	cfg.Handles = []*divertdrv.Handle{h}
+	p, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, p.workers[0]
+}
+
+// showTo classifies an outbound packet.
+func showTo(w *worker, data []byte) result {
+	var a divertdrv.Address
+	a.SetOutbound(true)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.adopt()
+	return w.judge(inNoBatch, divertdrv.NewPacket(a, data), w.p.now())
+}
+
+// A callout that takes a millisecond overruns its budget with each packet; one that takes none, never.
+func TestTimeBudget(t *testing.T) {
+	for setting, counted := range map[inject.Setting]bool{inject.Enforce: true, inject.Report: true, inject.Off: false} {
+		virtual := clock.NewVirtual(time.Unix(0, 0))
+		slow := &callout{"slow", func(*Classification) Verdict {
+			virtual.Advance(1030 * time.Microsecond)
+			return Verdict{}
+		}}
+		quick := &callout{"quick", func(*Classification) Verdict { return Verdict{} }}
+		var told []string
+		p, w := still(t, Config{
+			Clock: virtual, Rules: Rules{TimeBudget: setting}, OnViolation: func(v Violation) { told = append(told, v.String()) },
+			Policy: policyOf(t,
+				Filter{Name: "f", Layer: OutboundTransport, Weight: 1, Action: ActionCalloutInspection, Callout: slow},
+				Filter{Name: "g", Layer: OutboundTransport, Action: ActionCalloutInspection, Callout: quick}),
+		})
+		for range 10 {
+			showTo(w, tcpOf(here, there, ackFlag))
+		}
+		s := p.Stats()
+		want := [2]CalloutStats{{Name: "slow"}, {Name: "quick"}}
+		if counted {
+			want[0].Calls, want[0].Overruns, want[0].Took[12] = 10, 10, 10 // 1.03 ms < 256 ns << 12
+			want[1].Calls, want[1].Took[0] = 10, 10
+		}
+		if len(s.Callouts) != 2 || s.Callouts[0] != want[0] || s.Callouts[1] != want[1] || s.Violations[RuleTimeBudget] != want[0].Overruns || len(told) != int(want[0].Overruns) {
+			t.Errorf("%v: %+v, told %d", setting, s.Callouts, len(told))
+		}
+		const text = `filter "f": callout "slow": took 1.03ms at outbound-transport, budget 100µs; move the work to a deferred queue (rule: time-budget)`
+		if counted && told[0] != text {
+			t.Errorf("told %s", told[0])
+		}
+		if counted && (s.Callouts[0].Quantile(0.5) != 256<<12 || s.Callouts[1].Quantile(1) != 256) {
+			t.Errorf("medians %v, %v", s.Callouts[0].Quantile(0.5), s.Callouts[1].Quantile(1))
+		}
+	}
+}
+
+// A plain filter never runs code of a callout, whatever callouts there are.
+func TestPlainFiltersRunNoCallout(t *testing.T) {
+	calls := 0
+	c := &callout{"c", func(*Classification) Verdict { calls++; return Verdict{} }}
+	filters := []Filter{{Name: "elsewhere", Layer: IPForward, Action: ActionCalloutUnknown, Callout: c}}
+	for l := range Layer(Layers) {
+		if l != IPForward {
+			filters = append(filters, Filter{Name: l.String(), Layer: l, When: nil, Action: ActionPermit})
+		}
+	}
+	p, w := still(t, Config{Policy: policyOf(t, filters...)})
+	if !showTo(w, tcpOf(here, there, synFlag)).pass || calls != 0 || p.Stats().Callouts[0].Calls != 0 {
+		t.Errorf("%d calls of a callout that no filter names there", calls)
+	}
+}
+
+func TestBudgetIsChecked(t *testing.T) {
+	sim := simdrv.New(simdrv.Config{})
+	defer sim.Close()
+	h, err := divertdrv.Open("false", divertdrv.Network, &divertdrv.Options{Driver: sim})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if _, err := New(Config{Handles: []*divertdrv.Handle{h}, Budget: -1}); err == nil || errors.Is(err, ErrInUse) {
+		t.Errorf("a budget of -1: %v", err)
+	}
+}
