@@ -60,6 +60,7 @@ func TestLiveLoopWithAForeignerIsBroken(t *testing.T) {
 			if n := sent.Load(); n == 0 || n > datagrams*passesMax || st.Injected != uint64(n) {
 				t.Errorf("%d datagrams went round %d times, %+v", datagrams, n, st)
 			}
+			t.Logf("%d datagrams went round %d times", datagrams, sent.Load())
 			if in := s.j.Stats(); refused.Load() != datagrams || in.LoopsBroken != datagrams || in.Returned == 0 {
 				t.Errorf("%d refused, %+v", refused.Load(), in)
 			}

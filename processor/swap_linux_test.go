@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +26,10 @@ func TestLiveSwapsUnderLoadLoseNothing(t *testing.T) {
 	here, there := nettest.Pair(t, nettest.NewNamespace(t), nettest.NewNamespace(t))
 	policies := rivals(t)
 	s := newHost(t, here.NS)
-	var load, swapper sync.WaitGroup
+	sinks := [2]*nettest.Sink{
+		nettest.ListenUDP(t, there.NS, netip.AddrPortFrom(there.V4, 7)), nettest.ListenUDP(t, here.NS, netip.AddrPortFrom(here.V4, 7)),
+	}
+	var load sync.WaitGroup
 	load.Go(func() {
 		for i, to := range []netip.Addr{there.V4, there.V6} {
 			if _, err := nettest.TransferTCP(here.NS, there.NS, netip.AddrPortFrom(to, 0), bytes, uint64(i)); err != nil {
@@ -33,46 +37,17 @@ func TestLiveSwapsUnderLoadLoseNothing(t *testing.T) {
 			}
 		}
 	})
-	swaps, quit := 0, make(chan struct{})
-	swapper.Go(func() {
-		for {
-			select {
-			case <-quit:
-				return
-			case <-time.After(time.Millisecond):
-			}
-			if _, err := s.p.Apply(policies[swaps%len(policies)]); err != nil {
-				t.Error(err)
-			}
-			swaps++
-		}
-	})
-	ways := [][2]*nettest.Link{{here, there}, {there, here}}
-	var sinks [2]*nettest.Sink
-	for i, way := range ways {
-		sinks[i] = nettest.ListenUDP(t, way[1].NS, netip.AddrPortFrom(way[1].V4, 7))
-	}
-	for round := range rounds {
-		for i, way := range ways {
-			nettest.SendUDP(t, way[0].NS, sinks[i].Addr(), nettest.Stream{
-				Count: datagrams, First: uint32(round * datagrams), Size: 200, Burst: 4, Every: time.Millisecond,
-			})
-		}
+	swaps, stop := swapAll(t, s.p, policies)
+	defer stop()
+	total := 0
+	for enough := false; !enough; enough = total >= rounds*datagrams && swaps.Load() >= swapsMin {
+		total = crossfire(t, here, there, sinks, total, datagrams)
 	}
 	load.Wait()
-	for i, sink := range sinks {
-		if a := sink.WaitQuiet(rounds*datagrams, 2*time.Second); a.Received != rounds*datagrams || a.Damaged+a.Duplicates+a.Missing != 0 {
-			t.Errorf("way %d: %+v", i, a)
-		}
-	}
-	close(quit)
-	swapper.Wait()
+	stop()
 	st, _ := s.finish()
-	if swaps < swapsMin {
-		t.Errorf("%d swaps, want at least %d", swaps, swapsMin)
-	}
-	if st.DroppedTotal() != 0 || st.Passed != st.Received || st.Received < 2*rounds*datagrams {
-		t.Errorf("after %d swaps: %+v", swaps, st)
+	if st.DroppedTotal() != 0 || st.Passed != st.Received || st.Received < uint64(2*total) {
+		t.Errorf("after %d swaps: %+v", swaps.Load(), st)
 	}
 	for _, pol := range policies {
 		if _, err := s.p.Apply(pol); err != nil { // Stats tells of the filters of the policy in force
@@ -84,7 +59,42 @@ func TestLiveSwapsUnderLoadLoseNothing(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d swaps, %d packets", swaps, st.Received)
+	t.Logf("%d swaps, %d packets", swaps.Load(), st.Received)
+}
+
+// swapAll applies one policy after the other, until it is stopped.
+func swapAll(t testing.TB, p *processor.Processor, policies []*processor.Policy) (swaps *atomic.Int64, stop func()) {
+	swaps = new(atomic.Int64)
+	quit, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			select {
+			case <-quit:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			if _, err := p.Apply(policies[int(swaps.Add(1))%len(policies)]); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	return swaps, sync.OnceFunc(func() { close(quit); <-over })
+}
+
+// crossfire sends count datagrams each way, numbered from first on, and says that all arrived so far.
+func crossfire(t testing.TB, here, there *nettest.Link, sinks [2]*nettest.Sink, first, count int) (total int) {
+	t.Helper()
+	total = first + count
+	for i, from := range []*nettest.Link{here, there} {
+		nettest.SendUDP(t, from.NS, sinks[i].Addr(), nettest.Stream{Count: count, First: uint32(first), Size: 200, Burst: 4, Every: time.Millisecond})
+	}
+	for i, sink := range sinks {
+		if a := sink.WaitQuiet(total, 2*time.Second); a.Received != total || a.Damaged+a.Duplicates+a.Missing != 0 {
+			t.Fatalf("way %d: %+v, want %d", i, a, total)
+		}
+	}
+	return total
 }
 
 // rivals are policies that permit the same, each by filters of its own, and block what nobody sends.
