@@ -280,7 +280,9 @@ func onCapture(t testing.TB, lines []line, local []netip.Addr) func() (*divertdr
 // received waits until a handle has received so many.
 func received(t testing.TB, h *divertdrv.Handle, n uint64) {
 	t.Helper()
-	waitFor(t, fmt.Sprintf("packet %d", n), func() bool { return h.Stats().Received >= n })
+	if !waitFor(t, fmt.Sprintf("packet %d", n), func() bool { return h.Stats().Received >= n }) {
+		t.Fatalf("%+v", h.Stats())
+	}
 }
 
 // theSame says where two runs differ.

@@ -21,12 +21,13 @@ func match(t testing.TB, text string) *filter.Program {
 }
 
 // waitFor polls until ok.
-func waitFor(t testing.TB, what string, ok func() bool) {
+func waitFor(t testing.TB, what string, ok func() bool) (done bool) {
 	t.Helper()
 	for until := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
 			t.Errorf("%s: not within %v", what, patience)
-			return
+			return false
 		}
 	}
+	return true
 }
