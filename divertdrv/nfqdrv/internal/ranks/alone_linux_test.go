@@ -15,6 +15,10 @@ import (
 func openWithout(t *testing.T, lacks ...int) (r *Registry, err error) {
 	t.Helper()
 	nettest.Need(t, nettest.Root)
+	// The eBPF library asks the kernel once whether maps can have names, and without rights the answer would be no for good.
+	if able, err := Open(); err != nil || able.Close() != nil {
+		t.Fatal(err)
+	}
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
