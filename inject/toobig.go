@@ -109,7 +109,8 @@ func (j *Injector) pieces(p *divertdrv.Packet, mtu int) error {
 	t := &j.trim
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	limit := frag.Limit{MTU: mtu, Sender: p.Addr.Layer() == divertdrv.Network, ID: t.id.Add(1)}
+	limit := limitOf(p, mtu)
+	limit.ID = t.id.Add(1)
 	was := wire.Judge(p.Data, p.Headers())
 	err := t.cutter.Cut(p.Data, p.Headers(), limit, func(piece []byte) error {
 		if len(piece) == len(p.Data) {
@@ -167,6 +168,10 @@ func (j *Injector) shrink(p *divertdrv.Packet, mtu int) (later bool) {
 }
 
 func cuttable(p *divertdrv.Packet, mtu int) bool {
-	limit := frag.Limit{MTU: mtu, Sender: p.Addr.Layer() == divertdrv.Network}
-	return frag.Fit(p.Data, p.Headers(), limit) != frag.TooBig
+	return frag.Fit(p.Data, p.Headers(), limitOf(p, mtu)) != frag.TooBig
+}
+
+// limitOf is what the packet has to fit. A forwarded one is not ours to fragment as its sender could.
+func limitOf(p *divertdrv.Packet, mtu int) frag.Limit {
+	return frag.Limit{MTU: mtu, Sender: p.Addr.Layer() == divertdrv.Network}
 }

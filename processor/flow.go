@@ -200,21 +200,7 @@ func (f *Flow) reopens(h *wire.Headers, pkt []byte) bool {
 }
 
 // forALE says whether the packet is one that ALE layers are shown: whole, and no ICMP error.
-func forALE(h *wire.Headers, pkt []byte) bool { return !h.Fragment && !icmpError(h, pkt) }
-
-// icmpError says whether a packet is an ICMP error.
-func icmpError(h *wire.Headers, pkt []byte) bool {
-	switch h.Transport {
-	case wire.ICMP:
-		switch h.ICMP(pkt).Type() {
-		case wire.ICMPUnreachable, wire.ICMPSourceQuench, wire.ICMPRedirect, wire.ICMPTimeExceeded, wire.ICMPParameter:
-			return true
-		}
-	case wire.ICMPv6:
-		return h.ICMPv6(pkt).Type() < wire.ICMPv6Echo
-	}
-	return false
-}
+func forALE(h *wire.Headers, pkt []byte) bool { return !h.Fragment && !h.ICMPError(pkt) }
 
 // portUnreachable says whether a packet tells that nobody listens at a port.
 func portUnreachable(h *wire.Headers, pkt []byte) bool {

@@ -28,7 +28,6 @@ func (d *Deferred) Inject(in inject.Injection) error { return d.injector.Inject(
 // the order within the flow is kept whoever is released first.
 type Held struct {
 	*divertdrv.Held
-	w         *worker
 	injector  *inject.Injector
 	byDefault divertdrv.Mark
 	flow      *Flow // nil: it has no place in a flow's order
@@ -106,7 +105,7 @@ func (k *classifier) holds(c *Classification, deadline time.Duration, byDefault 
 		return nil, err
 	}
 	k.counts.heldPackets.Add(1)
-	h := &Held{Held: taken, w: k.w, injector: k.injector, byDefault: byDefault & divertdrv.Pass, told: told}
+	h := &Held{Held: taken, injector: k.injector, byDefault: byDefault & divertdrv.Pass, told: told}
 	p.held.add(h)
 	if ordered {
 		h.flow = c.Flow

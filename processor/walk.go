@@ -77,7 +77,7 @@ func (w *walk) upper(p *divertdrv.Packet, h *wire.Headers, f *Flow, s steps, err
 		w.visit(ALEFlowEstablished)
 	}
 	switch {
-	case icmpError(h, p.Data):
+	case h.ICMPError(p.Data):
 		w.visit(errors)
 	case h.Transport == wire.UDP || h.Transport == wire.ICMP || h.Transport == wire.ICMPv6:
 		w.visit(DatagramData)

@@ -22,3 +22,17 @@ func (h *Headers) ICMPv6(b []byte) *ICMPHeader {
 	}
 	return (*ICMPHeader)(b[h.TransportOff:])
 }
+
+// ICMPError says whether the packet is an ICMP or ICMPv6 error: a message about another packet (RFC 1122 3.2.2, RFC 4443 2.1).
+func (h *Headers) ICMPError(b []byte) bool {
+	switch h.Transport {
+	case ICMP:
+		switch h.ICMP(b).Type() {
+		case ICMPUnreachable, ICMPSourceQuench, ICMPRedirect, ICMPTimeExceeded, ICMPParameter:
+			return true
+		}
+	case ICMPv6:
+		return h.ICMPv6(b).Type() < ICMPv6Echo
+	}
+	return false
+}

@@ -108,19 +108,14 @@ func single(a netip.Addr) bool {
 	return !a.IsUnspecified() && !a.IsMulticast() && !broadcast
 }
 
-// isICMPError: ICMP messages that may not be asked about are those that are no query (RFC 1812 4.3.1), and in ICMPv6 those below
-// 128 and redirects. One whose type is cut off might be.
+// isICMPError: ICMP messages that may not be asked about are errors, and in ICMPv6 redirects (RFC 1812 4.3.1, RFC 4443 2.4 e). One
+// whose type is cut off might be an error.
 func isICMPError(pkt []byte, h *wire.Headers) bool {
 	switch h.Transport {
 	case wire.ICMP:
-		switch h.ICMP(pkt).Type() {
-		case wire.ICMPUnreachable, wire.ICMPSourceQuench, wire.ICMPRedirect, wire.ICMPTimeExceeded, wire.ICMPParameter:
-			return true
-		}
-		return false
+		return h.ICMPError(pkt)
 	case wire.ICMPv6:
-		t := h.ICMPv6(pkt).Type()
-		return t < wire.ICMPv6Echo || t == wire.ICMPv6Redirect
+		return h.ICMPError(pkt) || h.ICMPv6(pkt).Type() == wire.ICMPv6Redirect
 	}
 	return h.Version == 4 && h.Proto == wire.ProtoICMP || h.Version == 6 && h.Proto == wire.ProtoICMPv6
 }
