@@ -103,7 +103,7 @@ func TestAsTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v6 := rapid.Bool().Draw(t, "v6")
 		o, m := newOwner(t, frag.Config{}), &model{}
-		for _, p := range rapid.SliceOfN(places(), 1, 40).Draw(t, "fragments") {
+		for _, p := range rapid.SliceOfN(places(), 12, 40).Draw(t, "fragments") {
 			want := m.add(p)
 			res := o.add(p.build(v6))
 			if res.Outcome != want {
