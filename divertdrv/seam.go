@@ -16,6 +16,7 @@ type (
 	Param   = addr.Param
 	Filter  = filter.Program
 	Headers = wire.Headers
+	FlowKey = wire.FlowKey
 	Cause   = reason.Cause
 )
 
@@ -75,7 +76,7 @@ type Caps struct {
 	IfIdx         bool // the interface index is true
 	Fragments     bool // the Fragments flag is honoured
 	LossCounted   bool // Stats.Lost is complete
-	CutThrough    bool // judged flows can stay in the kernel
+	CutThrough    bool // judged flows stay in the kernel: Handle.Judge; with Options.CutThrough only
 	HeaderAlign   int  // bytes; an injected IP header must start at such an address; 0: any
 	HoldMax       int  // packets that may be held at once
 }
@@ -84,6 +85,14 @@ type Caps struct {
 type Driver interface {
 	Name() string
 	Open(f *Filter, layer Layer, opts *Options) (Conn, error)
+}
+
+// CutThrough is what a Conn also is whose Caps have it; see Handle.Judge.
+type CutThrough interface {
+	Era() uint64
+	Judge(k FlowKey, era uint64) error
+	Recall(k FlowKey) error
+	RecallAll() error
 }
 
 // Conn is one open handle of a driver, the seam that every platform implements. It is used by Handle only, which keeps the

@@ -126,6 +126,9 @@ func (c *conn) pump() {
 func (c *conn) sift(b *divertdrv.Batch) {
 	p := &c.in.packet
 	c.in.full.bytes += uint64(len(p.Data))
+	if c.judged != nil {
+		c.judged.Note(p.ID, p.Data)
+	}
 	t := tokenOf(p) | c.in.copies
 	if int(p.Len) > len(p.Data) {
 		t |= tokenCut // over queue.MaxPayload
