@@ -57,6 +57,6 @@ func (h *Handle) cutThrough() CutThrough {
 	if !h.caps.CutThrough {
 		return nil
 	}
-	c, _ := h.conn.(CutThrough)
+	c, _ := as[CutThrough](h.conn)
 	return c
 }

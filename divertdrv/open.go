@@ -62,7 +62,7 @@ func OpenProgram(prog *Filter, opts *Options) (*Handle, error) {
 		return nil, h.opError("open", errors.Join(err, conn.Close()))
 	}
 	h.clock = clock.System
-	if c, ok := conn.(interface{ Clock() clock.Clock }); ok {
+	if c, ok := as[interface{ Clock() clock.Clock }](conn); ok {
 		h.clock = c.Clock()
 	}
 	return h, nil

@@ -102,6 +102,9 @@ type CutThrough interface {
 // Complete puts back every packet whose Outcome is Pass, and reports those that it could not put back with Batch.Fail; a packet
 // that is dropped or held needs no word, a driver that keeps packets in the kernel tells it of drops. Release is the late word
 // for a packet that was held. Inject tries packets in order until one fails and returns how many went in.
+//
+// What a Conn can do besides (CutThrough, MTU, Clock) is found by its methods. One that wraps another has Unwrap() Conn, so that
+// the other's are found too.
 type Conn interface {
 	Recv(b *Batch) error
 	Complete(b *Batch) error
