@@ -12,9 +12,10 @@ import (
 
 // books are what a handle's driver counts by itself.
 type books struct {
-	lost    [reason.Max]atomic.Uint64 // by the backlog and the joiner
-	dropped atomic.Uint64             // by a DropAll handle, in user space
-	coarse  atomic.Uint64             // what matched in the kernel only
+	lost     [reason.Max]atomic.Uint64 // by the backlog and the joiner
+	dropped  atomic.Uint64             // by a DropAll handle, in user space
+	coarse   atomic.Uint64             // what matched in the kernel only
+	repeated atomic.Uint64             // echoes
 
 	mu       sync.Mutex // guards what follows
 	closed   bool       // kernel is final
@@ -72,7 +73,7 @@ func (c *conn) Stats() divertdrv.Stats {
 	dropped := b.dropped.Load() + b.inKernel
 	s.Received, s.Dropped[reason.DropHandle] = dropped, dropped
 	s.CutThrough, s.Judged, s.JudgeRefused = b.judged.Passed, b.judged.Judged, b.judged.Refused
-	s.Unmatched = b.coarse.Load()
+	s.Unmatched, s.Repeated = b.coarse.Load(), b.repeated.Load()
 	s.Passed -= b.kernel.LateAccepts // below zero: it is added to what the handle counted
 	s.Dropped[reason.SendFailed] = b.kernel.LateAccepts
 	return s

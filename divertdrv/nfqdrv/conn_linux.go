@@ -64,7 +64,8 @@ type in struct {
 	passes  uint64   // of those, that go on
 	backlog backlog
 	joiner  joiner
-	copies  token // tokenCopy if that is what comes
+	copies  token   // tokenCopy if that is what comes
+	flight  *flight // of echoes that go on
 
 	full struct { // messages and bytes since the kernel's queue was seen empty
 		messages, bytes uint64
