@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,10 +83,7 @@ func (r *running) all(ctx context.Context) (err error) {
 
 // start starts the variants of a case and compares what they found.
 func (r *running) start(ctx context.Context, c *Case) error {
-	by := r.s.By
-	if by == "" {
-		by = ByCPU
-	}
+	by := cmp.Or(c.By, r.s.By, ByCPU)
 	rc := runningCase{Result: Result{Scenario: r.s.Name, Params: c.Params, Op: r.s.Op, By: by}}
 	defer func() { r.cases = append(r.cases, rc) }() // with those that were started when one fails
 	digest, of := "", ""

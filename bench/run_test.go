@@ -60,7 +60,7 @@ func spinner(name string, cost int, trace *[]string) bench.Variant {
 func scenario(variants ...bench.Variant) bench.Scenario {
 	return bench.Scenario{
 		Name: "spin", Op: "one multiplication", Settings: bench.Settings{Runs: 3, Time: 100 * time.Microsecond},
-		Cases: []bench.Case{{bench.P("size", 60), variants}, {bench.P("size", 1500), variants}},
+		Cases: []bench.Case{{Params: bench.P("size", 60), Variants: variants}, {Params: bench.P("size", 1500), Variants: variants}},
 	}
 }
 

@@ -63,6 +63,7 @@ func (s *Settings) complete() error {
 type Case struct {
 	Params   Params
 	Variants []Variant // the first is what others are compared with
+	By       string    // as Scenario.By, for this case; "": the scenario's
 }
 
 // Param is a parameter of a case.
