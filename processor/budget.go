@@ -66,9 +66,9 @@ func (k *classifier) timed(f *boundFilter, c Callout) (v Verdict, ok bool) {
 	if p.rules.TimeBudget == inject.Off {
 		return k.call(c)
 	}
-	start := p.clock.Now()
+	start := p.now()
 	v, ok = k.call(c)
-	took := p.clock.Now().Sub(start)
+	took := time.Duration(p.now() - start)
 	t := k.times[f.index]
 	t.add(took)
 	if took > p.budget {

@@ -20,7 +20,8 @@ type classifier struct {
 	scope    inject.Scope
 	walk     walk
 	c        Classification
-	keys     filter.Keys // of the packet; valid iff keyed
+	headers  *divertdrv.Headers // of the packet, read again when a callout was asked
+	keys     filter.Keys        // of the packet; valid iff keyed
 	keyed    bool
 	jobs     []*job           // made since they were last submitted
 	batch    *divertdrv.Batch // nil: the packet is in none
@@ -52,11 +53,11 @@ func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
 	}
 	f, fresh, srcHigh := k.w.flows.find(p.Data, h, now)
 	if f == nil {
-		return k.classify(i, p, nil, 0)
+		return k.classify(i, p, h, nil, 0)
 	}
 	state, flags := f.state, f.flags
 	s := f.advance(p.Data, h, fresh, p.Addr.Outbound(), srcHigh)
-	k.authorise(p, f, &s, fresh)
+	s = k.authorise(p, h, f, s, fresh)
 	if why, refused := f.refusal(); refused && !s.has(stepAuth) {
 		f.keep(state, flags, fresh)
 		k.counts.refusedPackets.Add(1)
@@ -67,7 +68,7 @@ func (k *classifier) judge(i int, p *divertdrv.Packet, now int64) result {
 	if guarded {
 		g.Lock(f.key)
 	}
-	r := k.classify(i, p, f, s)
+	r := k.classify(i, p, h, f, s)
 	if guarded {
 		g.Unlock(f.key)
 	}
@@ -89,26 +90,27 @@ func (f *Flow) keep(state flowState, flags flowFlags, fresh bool) {
 
 // authorise says that a flow which an earlier policy authorised visits its layer again. Forwarded flows are not this host's; what
 // ALE is not shown leaves the question to the next packet.
-func (k *classifier) authorise(p *divertdrv.Packet, f *Flow, s *steps, fresh bool) {
-	if p.Addr.Layer() == divertdrv.NetworkForward || !forALE(p.Headers(), p.Data) {
-		return
+func (k *classifier) authorise(p *divertdrv.Packet, h *divertdrv.Headers, f *Flow, s steps, fresh bool) steps {
+	if p.Addr.Layer() == divertdrv.NetworkForward || !forALE(h, p.Data) {
+		return s
 	}
 	if f.policy != k.w.generation && !fresh && f.authorised() && f.state != flowClosed {
-		*s |= stepAuth | stepReauth
+		s |= stepAuth | stepReauth
 	}
 	f.policy = k.w.generation
+	return s
 }
 
 // classify walks the packet's layers until one blocks it.
-func (k *classifier) classify(i int, p *divertdrv.Packet, f *Flow, s steps) result {
-	k.walk.of(p, p.Headers(), f, s)
+func (k *classifier) classify(i int, p *divertdrv.Packet, h *divertdrv.Headers, f *Flow, s steps) result {
+	k.walk.of(p, h, f, s)
 	return k.walkFrom(0, i, p, f, s)
 }
 
 // walkFrom is the rest of a walk.
 func (k *classifier) walkFrom(first, i int, p *divertdrv.Packet, f *Flow, s steps) result {
 	k.c = Classification{Packet: p, Flow: f, k: k, index: i}
-	k.keyed = false
+	k.headers, k.keyed = p.Headers(), false
 	var d decision
 	for _, layer := range k.walk.layers[first:k.walk.n] {
 		k.at(layer, s, &d)

@@ -70,7 +70,7 @@ func (k *classifier) ask(s *boundSublayer, d *decision, v *Verdict) *boundFilter
 
 func (k *classifier) collect(ix *index) {
 	if !k.keyed {
-		k.keys, k.keyed = filter.KeysOf(k.c.Packet.Data, k.c.Packet.Headers()), true
+		k.keys, k.keyed = filter.KeysOf(k.c.Packet.Data, k.headers), true
 	}
 	ix.collect(&k.keys, &k.candidates)
 }
@@ -82,7 +82,7 @@ func (k *classifier) try(f *boundFilter, d *decision, v *Verdict) bool {
 	if k.trace != nil {
 		told = k.trace.asked(k, f)
 	}
-	if f.When != nil && !f.When.Match(p.Addr, p.Data, p.Headers()) {
+	if f.When != nil && !f.When.Match(p.Addr, p.Data, k.headers) {
 		return false
 	}
 	n := &k.filters[f.index]
@@ -187,23 +187,24 @@ func (k *classifier) call(c Callout) (v Verdict, ok bool) {
 	defer func() {
 		k.scope.Leave()
 		k.c.open = false
-		if ok {
-			k.refresh()
-			return
-		}
-		if r := recover(); r != nil {
-			if m, misuse := r.(divertdrv.Misuse); misuse {
+		if !ok {
+			if m, misuse := recover().(divertdrv.Misuse); misuse {
 				panic(m)
 			}
 		}
+		k.refresh()
 	}()
 	return c.Classify(&k.c), true
 }
 
 // refresh has the headers read again if the callout may have changed them since it last looked.
 func (k *classifier) refresh() {
-	if k.c.held == nil && k.c.Packet.Changed() {
+	if k.c.held != nil {
+		return
+	}
+	if k.c.Packet.Changed() {
 		k.c.Packet.SetDirty()
 		k.keyed = false
 	}
+	k.headers = k.c.Packet.Headers()
 }
