@@ -105,27 +105,28 @@ func (k *classifier) says(f *boundFilter, d *decision, v *Verdict) {
 	case ActionBlock:
 		*v = Verdict{Action: Block, Hard: true, Cause: reason.Filter, Reason: f.Reason}
 	default:
-		*v = k.consult(f, d)
+		k.consult(f, d, v)
 	}
 }
 
-// consult asks a callout and holds its answer to the contract of its type.
-func (k *classifier) consult(f *boundFilter, d *decision) Verdict {
+// consult asks a callout, holds its answer to the contract of its type, and puts it into v.
+func (k *classifier) consult(f *boundFilter, d *decision, v *Verdict) {
 	b := &k.bound[f.index]
 	switch {
 	case b.callout == nil:
-		return f.unregistered()
+		*v = f.unregistered()
+		return
 	case b.conditional && !k.hasContext(b.callout):
-		return Verdict{}
+		*v = Verdict{}
+		return
 	}
 	k.c.Filter, k.c.Rights = f.Name, RightActionWrite
 	if d.locked {
 		k.c.Rights = 0
 	}
-	v, ok := k.timed(f, b.callout)
-	if !ok {
+	if !k.timed(f, b.callout, v) {
 		k.counts.panics.Add(1)
-		v = Verdict{Action: Block, Hard: true, Cause: reason.CalloutPanic}
+		*v = Verdict{Action: Block, Hard: true, Cause: reason.CalloutPanic}
 	}
 	if v.Follow != 0 && b.follower != nil {
 		k.follows = append(k.follows, follow{b.follower, v.Follow})
@@ -136,17 +137,17 @@ func (k *classifier) consult(f *boundFilter, d *decision) Verdict {
 		if v.Action == Block {
 			k.counts.breaches.Add(1)
 		}
-		return Verdict{}
+		*v = Verdict{}
+		return
 	case f.Action == ActionCalloutTerminating && v.Action == Continue && !d.locked && k.c.held == nil:
 		// It promised to decide. Undocumented in WFP; failing closed is the safe reading.
 		k.counts.breaches.Add(1)
-		v = Verdict{Action: Block}
+		*v = Verdict{Action: Block}
 	}
 	if v.Action == Block {
-		v.Cause = blockCause(v)
+		v.Cause = blockCause(*v)
 	}
 	v.Hard = v.Hard || v.Action == Permit && f.Hard
-	return v
 }
 
 // unregistered is what a filter says while its callout is not registered.
@@ -180,8 +181,8 @@ func blockCause(v Verdict) divertdrv.Cause {
 	}
 }
 
-// call runs the callout. A panic in it is contained, but not one for misuse of the batch: packets would be lost in silence.
-func (k *classifier) call(c Callout) (v Verdict, ok bool) {
+// call runs the callout and puts its answer into v. A panic in it is contained, but not one for misuse of the batch: packets would be lost in silence.
+func (k *classifier) call(c Callout, v *Verdict) (ok bool) {
 	k.c.open = true
 	k.scope.Enter(k.c.Layer.String(), c.Name(), k.c.Layer.Transport())
 	defer func() {
@@ -194,7 +195,8 @@ func (k *classifier) call(c Callout) (v Verdict, ok bool) {
 		}
 		k.refresh()
 	}()
-	return c.Classify(&k.c), true
+	*v = c.Classify(&k.c)
+	return true
 }
 
 // refresh has the headers read again if the callout may have changed them since it last looked.

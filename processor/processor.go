@@ -90,7 +90,7 @@ func New(cfg Config) (*Processor, error) {
 		handles: cfg.Handles, order: o, settles: cfg.Settle, packetTime: cfg.PacketTime, drain: cfg.Drain, ctx: context.Background(),
 		rules: cfg.Rules, violations: violations{tell: cfg.OnViolation}, clock: cfg.Clock, epoch: cfg.Clock.Now(),
 		realTime: cfg.Clock == clock.System,
-		budget: cfg.Budget,
+		budget:   cfg.Budget,
 	}
 	if cfg.Verify {
 		p.guard = inject.NewGuard(0)
