@@ -8,7 +8,7 @@ import (
 
 // mayBlock says whether a block counts. At ALEFlowEstablished both ends believe that they are connected: a flow is to be refused at
 // an ALE_AUTH layer, and blocked here only if letting it go on would be a security risk ("Blocking at ALE Flow Established").
-func (k *classifier) mayBlock(layer Layer, d decision) bool {
+func (k *classifier) mayBlock(layer Layer, d *decision) bool {
 	if layer != ALEFlowEstablished || d.reason != "" {
 		return true
 	}

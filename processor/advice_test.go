@@ -173,7 +173,7 @@ func TestPlainFiltersRunNoCallout(t *testing.T) {
 		}
 	}
 	p, w := still(t, Config{Policy: policyOf(t, filters...)})
-	if !showTo(w, tcpOf(here, there, synFlag)).pass || calls != 0 || p.Stats().Callouts[0].Calls != 0 {
+	if !showTo(w, tcpOf(here, there, synFlag)).passes() || calls != 0 || p.Stats().Callouts[0].Calls != 0 {
 		t.Errorf("%d calls of a callout that no filter names there", calls)
 	}
 }

@@ -60,22 +60,22 @@ func (t *calloutTimes) addTo(s *CalloutStats) {
 	}
 }
 
-// timed runs the callout and takes its time. The clock is read only while somebody wants to know.
-func (k *classifier) timed(f *boundFilter, c Callout) (v Verdict, ok bool) {
+// timed runs the callout as call does, and takes its time. The clock is read only while somebody wants to know.
+func (k *classifier) timed(f *boundFilter, c Callout, v *Verdict) (ok bool) {
 	p := k.w.p
 	if p.rules.TimeBudget == inject.Off {
-		return k.call(c)
+		return k.call(c, v)
 	}
-	start := p.clock.Now()
-	v, ok = k.call(c)
-	took := p.clock.Now().Sub(start)
+	start := p.now()
+	ok = k.call(c, v)
+	took := time.Duration(p.now() - start)
 	t := k.times[f.index]
 	t.add(took)
 	if took > p.budget {
 		t.overruns.Add(1)
 		if p.violations.tell == nil {
 			p.violations.count[RuleTimeBudget].Add(1) // no text for nobody: on a busy machine this is not rare
-			return v, ok
+			return ok
 		}
 		p.violated(Violation{
 			Rule: RuleTimeBudget, Layer: k.c.Layer, Callout: c.Name(), Filter: f.Name,
@@ -83,5 +83,5 @@ func (k *classifier) timed(f *boundFilter, c Callout) (v Verdict, ok bool) {
 			Remedy: "move the work to a deferred queue",
 		})
 	}
-	return v, ok
+	return ok
 }

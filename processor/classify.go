@@ -6,22 +6,24 @@ import (
 	"github.com/weirnet/weir/divertdrv/reason"
 )
 
-// decide asks the sublayers of a layer, the heaviest first, and arbitrates.
-func (k *classifier) decide(sublayers []boundSublayer) decision {
+// decide asks the sublayers of a layer, the heaviest first, and arbitrates. Decisions and verdicts are written to where they stay:
+// as results they would be copied through memory, field by field, and the reading of each copy would wait for the writing.
+func (k *classifier) decide(sublayers []boundSublayer, d *decision) {
 	if k.trace == nil {
-		return k.arbitrate(sublayers)
+		k.arbitrate(sublayers, d)
+		return
 	}
 	k.trace.layer(k)
-	d := k.arbitrate(sublayers)
-	k.trace.decided(&d)
-	return d
+	k.arbitrate(sublayers, d)
+	k.trace.decided(d)
 }
 
-func (k *classifier) arbitrate(sublayers []boundSublayer) (d decision) {
+func (k *classifier) arbitrate(sublayers []boundSublayer, d *decision) {
 	for i := range sublayers {
-		f, v := k.ask(&sublayers[i], &d)
+		v := &k.verdict
+		f := k.ask(&sublayers[i], d, v)
 		if k.c.held != nil {
-			return d
+			return
 		}
 		if f == nil {
 			continue
@@ -34,31 +36,30 @@ func (k *classifier) arbitrate(sublayers []boundSublayer) (d decision) {
 			k.filters[f.index].vetoes.Add(1)
 		}
 	}
-	return d
 }
 
-// ask returns the first filter that permits or blocks, and how; nil if none does.
-func (k *classifier) ask(s *boundSublayer, d *decision) (*boundFilter, Verdict) {
+// ask returns the first filter that permits or blocks, and in v how; nil if none does.
+func (k *classifier) ask(s *boundSublayer, d *decision, v *Verdict) *boundFilter {
 	if k.trace != nil {
 		k.trace.decided(d)
 		k.trace.sublayer(s.name, d)
 	}
 	if s.index == nil || k.trace != nil { // who explains tells of all filters
 		for _, f := range s.filters {
-			if v, decides := k.try(f, d); decides {
-				return f, v
+			if k.try(f, d, v) {
+				return f
 			}
 		}
-		return nil, Verdict{}
+		return nil
 	}
 	k.collect(s.index)
 	for {
 		i, more := k.candidates.next()
 		if !more {
-			return nil, Verdict{}
+			return nil
 		}
-		if v, decides := k.try(s.filters[i], d); decides {
-			return s.filters[i], v
+		if k.try(s.filters[i], d, v) {
+			return s.filters[i]
 		}
 		if !k.keyed { // a callout changed the packet: other filters may match it now
 			k.collect(s.index)
@@ -69,62 +70,63 @@ func (k *classifier) ask(s *boundSublayer, d *decision) (*boundFilter, Verdict) 
 
 func (k *classifier) collect(ix *index) {
 	if !k.keyed {
-		k.keys, k.keyed = filter.KeysOf(k.c.Packet.Data, k.c.Packet.Headers()), true
+		k.keys, k.keyed = filter.KeysOf(k.c.Packet.Data, k.headers), true
 	}
 	ix.collect(&k.keys, &k.candidates)
 }
 
-// try asks one filter; decides: it permits or blocks, or its callout holds the packet.
-func (k *classifier) try(f *boundFilter, d *decision) (v Verdict, decides bool) {
+// try asks one filter. If it permits or blocks, or its callout holds the packet, it returns true, and in v how.
+func (k *classifier) try(f *boundFilter, d *decision, v *Verdict) bool {
 	p := k.c.Packet
 	var told *FilterExplanation
 	if k.trace != nil {
 		told = k.trace.asked(k, f)
 	}
-	if f.When != nil && !f.When.Match(p.Addr, p.Data, p.Headers()) {
-		return v, false
+	if f.When != nil && !f.When.Match(p.Addr, p.Data, k.headers) {
+		return false
 	}
 	n := &k.filters[f.index]
 	n.matched.Add(1)
-	v = k.verdict(f, d)
+	k.says(f, d, v)
 	if told != nil {
 		told.Matches, told.Verdict = true, v.describe()
 	}
 	if v.Action == Permit && k.c.held == nil {
 		n.permitted.Add(1)
 	}
-	return v, v.Action != Continue || k.c.held != nil
+	return v.Action != Continue || k.c.held != nil
 }
 
-// verdict is what a filter that applies says.
-func (k *classifier) verdict(f *boundFilter, d *decision) Verdict {
+// says puts into v what a filter that applies says.
+func (k *classifier) says(f *boundFilter, d *decision, v *Verdict) {
 	switch f.Action {
 	case ActionPermit:
-		return Verdict{Action: Permit, Hard: f.Hard}
+		*v = Verdict{Action: Permit, Hard: f.Hard}
 	case ActionBlock:
-		return Verdict{Action: Block, Hard: true, Cause: reason.Filter, Reason: f.Reason}
+		*v = Verdict{Action: Block, Hard: true, Cause: reason.Filter, Reason: f.Reason}
 	default:
-		return k.consult(f, d)
+		k.consult(f, d, v)
 	}
 }
 
-// consult asks a callout and holds its answer to the contract of its type.
-func (k *classifier) consult(f *boundFilter, d *decision) Verdict {
+// consult asks a callout, holds its answer to the contract of its type, and puts it into v.
+func (k *classifier) consult(f *boundFilter, d *decision, v *Verdict) {
 	b := &k.bound[f.index]
 	switch {
 	case b.callout == nil:
-		return f.unregistered()
+		*v = f.unregistered()
+		return
 	case b.conditional && !k.hasContext(b.callout):
-		return Verdict{}
+		*v = Verdict{}
+		return
 	}
 	k.c.Filter, k.c.Rights = f.Name, RightActionWrite
 	if d.locked {
 		k.c.Rights = 0
 	}
-	v, ok := k.timed(f, b.callout)
-	if !ok {
+	if !k.timed(f, b.callout, v) {
 		k.counts.panics.Add(1)
-		v = Verdict{Action: Block, Hard: true, Cause: reason.CalloutPanic}
+		*v = Verdict{Action: Block, Hard: true, Cause: reason.CalloutPanic}
 	}
 	if v.Follow != 0 && b.follower != nil {
 		k.follows = append(k.follows, follow{b.follower, v.Follow})
@@ -135,17 +137,17 @@ func (k *classifier) consult(f *boundFilter, d *decision) Verdict {
 		if v.Action == Block {
 			k.counts.breaches.Add(1)
 		}
-		return Verdict{}
+		*v = Verdict{}
+		return
 	case f.Action == ActionCalloutTerminating && v.Action == Continue && !d.locked && k.c.held == nil:
 		// It promised to decide. Undocumented in WFP; failing closed is the safe reading.
 		k.counts.breaches.Add(1)
-		v = Verdict{Action: Block}
+		*v = Verdict{Action: Block}
 	}
 	if v.Action == Block {
-		v.Cause = blockCause(v)
+		v.Cause = blockCause(*v)
 	}
 	v.Hard = v.Hard || v.Action == Permit && f.Hard
-	return v
 }
 
 // unregistered is what a filter says while its callout is not registered.
@@ -179,30 +181,32 @@ func blockCause(v Verdict) divertdrv.Cause {
 	}
 }
 
-// call runs the callout. A panic in it is contained, but not one for misuse of the batch: packets would be lost in silence.
-func (k *classifier) call(c Callout) (v Verdict, ok bool) {
+// call runs the callout and puts its answer into v. A panic in it is contained, but not one for misuse of the batch: packets would be lost in silence.
+func (k *classifier) call(c Callout, v *Verdict) (ok bool) {
 	k.c.open = true
 	k.scope.Enter(k.c.Layer.String(), c.Name(), k.c.Layer.Transport())
 	defer func() {
 		k.scope.Leave()
 		k.c.open = false
-		if ok {
-			k.refresh()
-			return
-		}
-		if r := recover(); r != nil {
-			if m, misuse := r.(divertdrv.Misuse); misuse {
+		if !ok {
+			if m, misuse := recover().(divertdrv.Misuse); misuse {
 				panic(m)
 			}
 		}
+		k.refresh()
 	}()
-	return c.Classify(&k.c), true
+	*v = c.Classify(&k.c)
+	return true
 }
 
 // refresh has the headers read again if the callout may have changed them since it last looked.
 func (k *classifier) refresh() {
-	if k.c.held == nil && k.c.Packet.Changed() {
+	if k.c.held != nil {
+		return
+	}
+	if k.c.Packet.Changed() {
 		k.c.Packet.SetDirty()
 		k.keyed = false
 	}
+	k.headers = k.c.Packet.Headers()
 }

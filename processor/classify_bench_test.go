@@ -71,7 +71,7 @@ func benchmarkClassify(b *testing.B, filters []Filter, hits [][]byte, anyPort bo
 		pkt := packets[i%len(packets)]
 		pkt.SetDirty() // headers are decoded each time
 		asked++
-		passed += b2i(w.judge(inNoBatch, pkt, int64(i)).pass)
+		passed += b2i(w.judge(inNoBatch, pkt, int64(i)).passes())
 	}
 	b.ReportMetric(100*float64(passed)/float64(asked), "%passed")
 }

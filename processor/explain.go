@@ -155,9 +155,9 @@ func (t *tracer) result(r result, f *Flow) {
 	}
 	t.e.Flow = describeFlow(f)
 	switch {
-	case r.held:
+	case r.fate == HeldBack:
 		t.e.Verdict = "held"
-	case r.pass:
+	case r.passes():
 		t.e.Verdict = "pass"
 	default:
 		t.e.Verdict, t.e.Cause = "drop", r.cause.String()

@@ -145,7 +145,7 @@ func TestExplanationsAreTrue(t *testing.T) {
 			r := w.judge(inNoBatch, q, engine.p.now())
 			w.mu.Unlock()
 			w.submit()
-			if (e.Verdict == "pass") != r.pass || !r.pass && e.Cause != r.cause.String() {
+			if (e.Verdict == "pass") != r.passes() || !r.passes() && e.Cause != r.cause.String() {
 				t.Fatalf("explained as\n%v\nthe engine says %+v", e, r)
 			}
 		}

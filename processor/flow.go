@@ -108,14 +108,27 @@ func (f *Flow) refusal() (why divertdrv.Cause, refused bool) {
 	return divertdrv.Cause(r), r != 0
 }
 
-// steps is what a packet is to its flow: which ALE layers it visits, and whether it ends the flow.
-type steps struct {
-	auth        bool // it opens the flow, or is the first since the policy changed
-	reauth      bool // with auth: the flow was authorised before, or its first packet was pended
-	pended      bool // with reauth: that is why
-	established bool // it completes the handshake
-	noListener  bool // it says that nobody listens at the port that the flow's first packet was for
-	ends        bool // it is the flow's last
+// steps is what a packet is to its flow: which ALE layers it visits, and whether it ends the flow. (As a struct of bools it would go
+// from function to function through memory, byte by byte.)
+type steps uint8
+
+const (
+	stepAuth        steps = 1 << iota // it opens the flow, or is the first since the policy changed
+	stepReauth                        // with stepAuth: the flow was authorised before, or its first packet was pended
+	stepPended                        // with stepReauth: that is why
+	stepEstablished                   // it completes the handshake
+	stepNoListener                    // it says that nobody listens at the port that the flow's first packet was for
+	stepEnds                          // it is the flow's last
+)
+
+func (s steps) has(step steps) bool { return s&step != 0 }
+
+// with adds a step, if so.
+func (s steps) with(step steps, so bool) steps {
+	if so {
+		s |= step
+	}
+	return s
 }
 
 // advance moves the flow on by a packet. fresh: the entry was made for it. outbound is the packet's direction, srcHigh whether
@@ -125,12 +138,12 @@ func (f *Flow) advance(pkt []byte, h *wire.Headers, fresh, outbound, srcHigh boo
 		f.begin(h, pkt, outbound, srcHigh)
 	}
 	if f.flags&flowUntold != 0 || !forALE(h, pkt) {
-		return steps{}
+		return 0
 	}
 	if t := h.TCP(pkt); t != nil {
 		return f.advanceTCP(t.Flags(), fresh, srcHigh)
 	}
-	return steps{auth: fresh, established: fresh}
+	return steps(0).with(stepAuth|stepEstablished, fresh)
 }
 
 // begin starts a flow's entry.
@@ -155,26 +168,25 @@ func (f *Flow) begin(h *wire.Headers, pkt []byte, outbound, srcHigh bool) {
 
 func (f *Flow) advanceTCP(flags wire.TCPFlags, fresh, srcHigh bool) (s steps) {
 	opener := srcHigh == (f.flags&flowFromHigh != 0)
-	s.auth = fresh && f.state == flowOpening
+	s = s.with(stepAuth, fresh && f.state == flowOpening)
 	switch {
 	case f.state == flowClosed:
 	case flags&wire.RST != 0:
-		s.noListener = f.state == flowOpening && !opener && !f.Outbound()
-		s.ends = true
+		s = s.with(stepNoListener, f.state == flowOpening && !opener && !f.Outbound()) | stepEnds
 		f.state = flowClosed
 	case fresh || f.state == flowOpen:
 	case flags&(wire.SYN|wire.ACK) == wire.SYN|wire.ACK && !opener && f.state == flowOpening:
 		// The side that connects is done with the answer; the one that accepts waits for the last word.
 		f.state = flowAnswered
-		s.established = f.Outbound()
+		s = s.with(stepEstablished, f.Outbound())
 	case flags&(wire.SYN|wire.ACK) == wire.ACK && opener:
-		s.established = true
+		s |= stepEstablished
 	}
-	if s.established {
+	if s.has(stepEstablished) {
 		f.state = flowOpen
 	}
 	if flags&wire.FIN != 0 && f.state == flowOpen {
-		s.ends = f.fin(srcHigh)
+		s = s.with(stepEnds, f.fin(srcHigh))
 	}
 	return s
 }

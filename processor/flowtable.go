@@ -105,7 +105,7 @@ func (t *flowTable) lookup(key *wire.FlowKey, hash uint64) *Flow {
 		if uint64(s)>>32 != hash>>32 {
 			continue
 		}
-		if f := &t.slab[s.entry()]; f.key == *key {
+		if f := &t.slab[s.entry()]; f.key.Is(key) {
 			return f
 		}
 	}

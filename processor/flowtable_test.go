@@ -115,17 +115,17 @@ func TestTCPStates(t *testing.T) {
 				auths, established, ended = 0, 0, 0
 			}
 			s := f.advance(b, h, fresh, !back, srcHigh)
-			auths += b2i(s.auth)
-			established += b2i(s.established)
-			ended += b2i(s.ends)
+			auths += b2i(s.has(stepAuth))
+			established += b2i(s.has(stepEstablished))
+			ended += b2i(s.has(stepEnds))
 			switch {
 			case auths > 1, established > 1, ended > 1, established > auths:
 				t.Fatalf("authorised %d times, established %d, ended %d", auths, established, ended)
-			case s.auth && (f.Midstream() || flags != wire.SYN):
+			case s.has(stepAuth) && (f.Midstream() || flags != wire.SYN):
 				t.Fatalf("flags %#x open a flow, midstream %v", flags, f.Midstream())
 			case established == 1 && f.state != flowOpen && f.state != flowClosed, ended == 1 && f.state != flowClosed:
 				t.Fatalf("established %d, ended %d, state %d", established, ended, f.state)
-			case s.noListener && flags&wire.RST == 0:
+			case s.has(stepNoListener) && flags&wire.RST == 0:
 				t.Fatal("that nobody listens is told by a RST only")
 			}
 		}

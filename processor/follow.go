@@ -46,12 +46,9 @@ func (k *classifier) tell(p *divertdrv.Packet, r result) {
 	if len(k.follows) == 0 {
 		return
 	}
-	o := Outcome{Addr: p.Addr, Data: p.Data, Fate: Passed}
-	switch {
-	case r.held:
-		o.Fate = HeldBack
-	case !r.pass:
-		o.Fate, o.Cause = Dropped, r.cause
+	o := Outcome{Addr: p.Addr, Data: p.Data, Fate: r.fate}
+	if r.fate == Dropped {
+		o.Cause = r.cause
 		if r.by != nil {
 			o.Filter, o.Layer = r.by.Name, r.layer
 		}

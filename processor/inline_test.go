@@ -77,7 +77,8 @@ func tryInline(t *testing.T, l Layer, answer []byte, deferred bool) string {
 	p := outboundPacket(udpOf(here, there))
 	flow, _, _ := w.flows.find(p.Data, p.Headers(), 0)
 	w.c = Classification{Packet: p, Flow: flow, k: &w.classifier, Layer: l, index: inNoBatch}
-	w.decide(w.policy.layers[l])
+	var d decision
+	w.decide(w.policy.layers[l], &d)
 	w.mu.Unlock()
 	w.submit()
 	switch {

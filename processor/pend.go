@@ -68,15 +68,15 @@ func (p *Pended) reauthorise() {
 	k := w.classifier
 	k.batch, k.jobs, k.follows, k.now = nil, nil, nil, w.time()
 	pkt := p.Packet()
-	k.walk.of(pkt, pkt.Headers(), p.flow, steps{auth: true, established: p.flow.state == flowOpen})
+	k.walk.of(pkt, pkt.Headers(), p.flow, stepAuth.with(stepEstablished, p.flow.state == flowOpen))
 	first := 0
 	for k.walk.layers[first] != p.asked {
 		first++
 	}
-	r := k.walkFrom(first, inNoBatch, pkt, p.flow, steps{auth: true, reauth: true, pended: true})
+	r := k.walkFrom(first, inNoBatch, pkt, p.flow, stepAuth|stepReauth|stepPended)
 	k.tell(pkt, r)
 	w.mu.Unlock()
-	if r.pass {
+	if r.passes() {
 		_ = p.hd.Release(divertdrv.Pass, reason.Unmarked)
 	} else {
 		_ = p.hd.Release(divertdrv.Drop, r.cause)

@@ -61,6 +61,7 @@ type Processor struct {
 	budget     time.Duration
 	clock      clock.Clock
 	epoch      time.Time // what flows' times count from
+	realTime   bool      // clock is the system's
 	guard      *inject.Guard
 	handles    []*divertdrv.Handle
 	injectors  []*inject.Injector // those that are the processor's own
@@ -88,7 +89,8 @@ func New(cfg Config) (*Processor, error) {
 	p := &Processor{
 		handles: cfg.Handles, order: o, settles: cfg.Settle, packetTime: cfg.PacketTime, drain: cfg.Drain, ctx: context.Background(),
 		rules: cfg.Rules, violations: violations{tell: cfg.OnViolation}, clock: cfg.Clock, epoch: cfg.Clock.Now(),
-		budget: cfg.Budget,
+		realTime: cfg.Clock == clock.System,
+		budget:   cfg.Budget,
 	}
 	if cfg.Verify {
 		p.guard = inject.NewGuard(0)
@@ -209,7 +211,12 @@ func (p *Processor) Settle(ctx context.Context) error {
 }
 
 // now is the time of flows.
-func (p *Processor) now() int64 { return int64(p.clock.Now().Sub(p.epoch)) }
+func (p *Processor) now() int64 {
+	if p.realTime {
+		return int64(time.Since(p.epoch)) // reads the monotonic clock only, in half the time
+	}
+	return int64(p.clock.Now().Sub(p.epoch))
+}
 
 // tickEvery is how often flows that are over are looked for while no packets come.
 const tickEvery = time.Second

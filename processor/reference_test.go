@@ -294,12 +294,12 @@ func (w *world) packet() bool {
 	w.calls = w.calls[:0]
 	r := w.judge(k, p)
 	got := ""
-	if !r.pass {
+	if !r.passes() {
 		got = r.cause.String()
 	}
-	if r.pass != pass || got != cause || !slices.Equal(w.calls, w.model.Calls) || !slices.Equal(p.Data, n.Data) {
+	if r.passes() != pass || got != cause || !slices.Equal(w.calls, w.model.Calls) || !slices.Equal(p.Data, n.Data) {
 		w.t.Fatalf("packet %d, %s at %v\n% x\nprocessor: passes %v %s\n%+v\nreference: passes %v %s\n%+v",
-			w.id, describe(p), time.Duration(w.now), data, r.pass, got, w.calls, pass, cause, w.model.Calls)
+			w.id, describe(p), time.Duration(w.now), data, r.passes(), got, w.calls, pass, cause, w.model.Calls)
 	}
 	return pass
 }

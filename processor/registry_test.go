@@ -38,11 +38,11 @@ func TestUnregisteredCallouts(t *testing.T) {
 			before := calls
 			r := showTo(w, tcpOf(here, there, ackFlag))
 			cause := ""
-			if !r.pass {
+			if !r.passes() {
 				cause = r.cause.String()
 			}
-			if r.pass != want.passes || cause != want.cause || calls-before != b2i(registered) {
-				t.Errorf("%v, permit %v, registered %v: passes %v %s, %d calls", c.action, c.permit, registered, r.pass, cause, calls-before)
+			if r.passes() != want.passes || cause != want.cause || calls-before != b2i(registered) {
+				t.Errorf("%v, permit %v, registered %v: passes %v %s, %d calls", c.action, c.permit, registered, r.passes(), cause, calls-before)
 			}
 			if registered {
 				if err := p.Unregister("late"); err != nil {
@@ -69,7 +69,7 @@ func TestAMissingCalloutHasNoVeto(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, w := still(t, Config{Policy: pol}); !showTo(w, tcpOf(here, there, ackFlag)).pass {
+	if _, w := still(t, Config{Policy: pol}); !showTo(w, tcpOf(here, there, ackFlag)).passes() {
 		t.Error("it takes back a hard permit")
 	}
 }
@@ -193,8 +193,8 @@ func TestNotifications(t *testing.T) {
 		t.Error(err)
 	}
 	expect("+a", "-before", "-a")
-	if r := showTo(w, tcpOf(here, there, ackFlag)); r.pass || r.cause != reason.Callout {
-		t.Errorf("passes %v, %v", r.pass, r.cause)
+	if r := showTo(w, tcpOf(here, there, ackFlag)); r.passes() || r.cause != reason.Callout {
+		t.Errorf("passes %v, %v", r.passes(), r.cause)
 	}
 	fixed := named("own")
 	fixed.CalloutName, fixed.Callout, n.refuse = "", n, "own"

@@ -140,7 +140,7 @@ func TestACommitIsASwap(t *testing.T) {
 	heavy := Filter{Name: "auto", Layer: ALEAuthConnect, When: when(t, "tcp.DstPort == 22"), Weighting: WeightAuto, Action: ActionPermit}
 	p, w := still(t, Config{Policy: policyOf(t, heavy)})
 	before := p.policy.Load().filters[0]
-	if !showTo(w, udpOf(here, there)).pass {
+	if !showTo(w, udpOf(here, there)).passes() {
 		t.Fatal("the flow does not open")
 	}
 	txn := begin(t, p)
@@ -150,7 +150,7 @@ func TestACommitIsASwap(t *testing.T) {
 	if _, err := txn.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	if showTo(w, udpOf(here, there)).pass {
+	if showTo(w, udpOf(here, there)).passes() {
 		t.Error("a flow goes on that the transaction does not want")
 	}
 	if after := p.policy.Load().filters[0]; after.Weight != before.Weight || after.Weight == 0 || after.bounds != before.bounds {

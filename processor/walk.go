@@ -59,7 +59,7 @@ func (w *walk) of(p *divertdrv.Packet, h *wire.Headers, f *Flow, s steps) {
 
 func (w *walk) outbound(p *divertdrv.Packet, h *wire.Headers, f *Flow, s steps) {
 	switch {
-	case s.noListener:
+	case s.has(stepNoListener):
 		w.visit(InboundTransport.Discard())
 	case portUnreachable(h, p.Data):
 		w.visit(InboundIPPacket.Discard())
@@ -70,10 +70,10 @@ func (w *walk) outbound(p *divertdrv.Packet, h *wire.Headers, f *Flow, s steps) 
 
 // upper are the layers above transport.
 func (w *walk) upper(p *divertdrv.Packet, h *wire.Headers, f *Flow, s steps, errors Layer) {
-	if s.auth {
+	if s.has(stepAuth) {
 		w.visit(f.authLayer())
 	}
-	if s.established {
+	if s.has(stepEstablished) {
 		w.visit(ALEFlowEstablished)
 	}
 	switch {

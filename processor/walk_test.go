@@ -108,7 +108,7 @@ func (st *stage) show(way divertdrv.Layer, outbound bool, data []byte) bool {
 	w.adopt()
 	r := w.judge(inNoBatch, divertdrv.NewPacket(a, data), w.p.now())
 	w.jobs = nil
-	return r.pass
+	return r.passes()
 }
 
 func (st *stage) out(data []byte) bool { return st.show(divertdrv.Network, true, data) }

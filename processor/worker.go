@@ -123,12 +123,13 @@ func (w *worker) packet(i int, now int64) {
 	flow := w.c.Flow
 	w.c.held = nil
 	switch {
-	case r.held:
-	case !r.pass:
+	case r.fate == HeldBack:
+	case r.fate == Dropped:
 		p.Set(divertdrv.Drop, r.cause)
 	case flow != nil && flow.pending.Load() > 0:
-		r.cause = w.park(i, flow)
-		r.pass = r.cause == reason.Unmarked
+		if why := w.park(i, flow); why != reason.Unmarked {
+			r = result{fate: Dropped, cause: why}
+		}
 	default:
 		p.Set(divertdrv.Pass, reason.Unmarked)
 	}

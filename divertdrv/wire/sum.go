@@ -14,11 +14,16 @@ var words = binary.LittleEndian
 // a pseudo header, end with Fold. Of several pieces only the last may be of odd length. It takes gigabytes to overflow.
 //
 // Each block of 64 bytes is a carry chain of its own, so the processor works on several at once; the rest goes by the bits of
-// its length, in 32-bit words, which leave room for their carries. Built with GOEXPERIMENT=simd, long pieces go through vectors
-// where the processor has them.
+// its length, in 32-bit words, which leave room for their carries. Built with GOEXPERIMENT=simd, pieces of 128 bytes and more
+// go through vectors, the widest that the processor has.
 func Sum(b []byte, partial uint64) uint64 {
-	if vectors && len(b) >= vectorMin {
-		b, partial = sumVectors(b, partial)
+	if len(b) >= vectorMin {
+		if wideVectors {
+			return sum512(b, partial)
+		}
+		if vectors {
+			return sum256(b, partial)
+		}
 	}
 	i := 0
 	for ; i <= len(b)-64; i += 64 {

@@ -7,42 +7,108 @@ import (
 	"unsafe"
 )
 
-// vectors says whether this processor has them.
-var vectors = archsimd.X86.AVX2()
+// vectors and wideVectors say whether this processor has those of 256 and of 512 bits. The first processors with VBMI2 are those
+// that no longer lower their clock for the wide ones. GODEBUG=cpu.avx512f=off and cpu.avx2=off turn them off.
+var (
+	vectors     = archsimd.X86.AVX2()
+	wideVectors = archsimd.X86.AVX512() && archsimd.X86.AVX512VBMI2()
+)
 
-// vectorMin is the length from which vectors are the faster way, in bytes. Below, setting them up and adding their lanes at the end
-// costs more than it saves.
-const vectorMin = 192
+// vectorMin is the length from which vectors are the faster way, in bytes. The functions below need 64.
+const vectorMin = 128
 
-// vectorMax keeps the sums below in 32 bits: of 2^16 words none is more than 2^15 from 0. No packet is longer.
-const vectorMax = 1 << 17
-
-// sumVectors adds as many blocks of 32 bytes of b as there are, and returns what is left.
+// The vectors are read as 64-bit lanes. Of each lane one sum is kept as it is, which loses its carries, and one of its upper half,
+// which has none: so the sum of the lower halves is the first less the second in its place, and a vector costs one shift and two
+// additions.
 //
-// There is one instruction that multiplies signed 16-bit words and adds neighbours in 32 bits. With a factor of 1 it widens and adds
-// at once; the words are made signed by turning their upper bit, which takes 2^15 from each.
-func sumVectors(b []byte, partial uint64) (rest []byte, sum uint64) {
-	n := min(len(b), vectorMax) &^ 31
-	flip, one := archsimd.BroadcastInt16x16(-1<<15), archsimd.BroadcastInt16x16(1)
-	var s0, s1 archsimd.Int32x8
-	block := b[:n]
-	for len(block) >= 128 {
-		p := (*[4][16]int16)(unsafe.Pointer((*[128]byte)(block))) // vectors are loaded from any address
-		s0 = s0.Add(archsimd.LoadInt16x16(&p[0]).Xor(flip).DotProductPairs(one))
-		s1 = s1.Add(archsimd.LoadInt16x16(&p[1]).Xor(flip).DotProductPairs(one))
-		s0 = s0.Add(archsimd.LoadInt16x16(&p[2]).Xor(flip).DotProductPairs(one))
-		s1 = s1.Add(archsimd.LoadInt16x16(&p[3]).Xor(flip).DotProductPairs(one))
-		block = block[128:]
+// The last bytes, of an even length and up to a whole vector, are read as the end of a vector whose beginning, which was added before, is masked
+// out: nothing outside of b is read, and p never leaves it. The lanes leave through memory, since the compiler would otherwise
+// clear the registers' upper halves before it has added the lanes, and keep them on the stack for so long. They are cleared because code
+// for SSE may follow, which waits for them.
+
+func sum512(b []byte, partial uint64) uint64 {
+	p, n := unsafe.Pointer(unsafe.SliceData(b)), len(b)&^1
+	if n < len(b) {
+		partial += uint64(b[n])
 	}
-	for len(block) >= 32 {
-		p := (*[16]int16)(unsafe.Pointer((*[32]byte)(block)))
-		s0 = s0.Add(archsimd.LoadInt16x16(p).Xor(flip).DotProductPairs(one))
-		block = block[32:]
+	half := archsimd.BroadcastUint64x8(32) // a constant shift would be built anew for every vector
+	var s0, s1, h0, h1 archsimd.Uint64x8
+	for ; n > 256; n -= 256 {
+		v := (*[4][8]uint64)(p) // vectors are loaded from any address
+		v0, v1 := archsimd.LoadUint64x8(&v[0]), archsimd.LoadUint64x8(&v[1])
+		v2, v3 := archsimd.LoadUint64x8(&v[2]), archsimd.LoadUint64x8(&v[3])
+		s0, h0 = s0.Add(v0), h0.Add(v0.ShiftRight(half))
+		s1, h1 = s1.Add(v1), h1.Add(v1.ShiftRight(half))
+		s0, h0 = s0.Add(v2), h0.Add(v2.ShiftRight(half))
+		s1, h1 = s1.Add(v3), h1.Add(v3.ShiftRight(half))
+		p = unsafe.Add(p, 256)
 	}
-	s0 = s0.Add(s1)
-	half := s0.GetLo().Add(s0.GetHi())
-	half = half.AddPairs(half)
-	signed := half.GetElem(0) + half.GetElem(1)
-	archsimd.ClearAVXUpperBits() // what follows may be code for SSE, which waits for them
-	return b[n:], partial + uint64(int64(signed)+int64(n/2)<<15)
+	if n > 128 {
+		v := (*[2][8]uint64)(p)
+		v0, v1 := archsimd.LoadUint64x8(&v[0]), archsimd.LoadUint64x8(&v[1])
+		s0, h0 = s0.Add(v0), h0.Add(v0.ShiftRight(half))
+		s1, h1 = s1.Add(v1), h1.Add(v1.ShiftRight(half))
+		p, n = unsafe.Add(p, 128), n-128
+	}
+	if n > 64 {
+		v := archsimd.LoadUint64x8((*[8]uint64)(p))
+		s0, h0 = s0.Add(v), h0.Add(v.ShiftRight(half))
+		p, n = unsafe.Add(p, 64), n-64
+	}
+	last := archsimd.Mask8x64FromBits(^uint64(0) << ((64 - n) & 63))
+	end := archsimd.LoadMaskedUint8x64((*[64]byte)(unsafe.Add(p, n-64)), last).AsUint64x8()
+	s1, h1 = s1.Add(end), h1.Add(end.ShiftRight(half))
+	s0, h0 = s0.Add(s1), h0.Add(h1)
+	sum := h0.Add(s0.Sub(h0.ShiftLeft(half)))
+	var lanes [4]uint64
+	sum.GetLo().Add(sum.GetHi()).Store(&lanes)
+	archsimd.ClearAVXUpperBits()
+	return partial + ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
 }
+
+func sum256(b []byte, partial uint64) uint64 {
+	p, n := unsafe.Pointer(unsafe.SliceData(b)), len(b)&^1
+	if n < len(b) {
+		partial += uint64(b[n])
+	}
+	half := archsimd.BroadcastUint64x4(32)
+	var s0, s1, h0, h1 archsimd.Uint64x4
+	for ; n > 128; n -= 128 {
+		v := (*[4][4]uint64)(p)
+		v0, v1 := archsimd.LoadUint64x4(&v[0]), archsimd.LoadUint64x4(&v[1])
+		v2, v3 := archsimd.LoadUint64x4(&v[2]), archsimd.LoadUint64x4(&v[3])
+		s0, h0 = s0.Add(v0), h0.Add(v0.ShiftRight(half))
+		s1, h1 = s1.Add(v1), h1.Add(v1.ShiftRight(half))
+		s0, h0 = s0.Add(v2), h0.Add(v2.ShiftRight(half))
+		s1, h1 = s1.Add(v3), h1.Add(v3.ShiftRight(half))
+		p = unsafe.Add(p, 128)
+	}
+	if n > 64 {
+		v := (*[2][4]uint64)(p)
+		v0, v1 := archsimd.LoadUint64x4(&v[0]), archsimd.LoadUint64x4(&v[1])
+		s0, h0 = s0.Add(v0), h0.Add(v0.ShiftRight(half))
+		s1, h1 = s1.Add(v1), h1.Add(v1.ShiftRight(half))
+		p, n = unsafe.Add(p, 64), n-64
+	}
+	if n > 32 {
+		v := archsimd.LoadUint64x4((*[4]uint64)(p))
+		s0, h0 = s0.Add(v), h0.Add(v.ShiftRight(half))
+		p, n = unsafe.Add(p, 32), n-32
+	}
+	last := archsimd.LoadUint8x32((*[32]byte)(lastBytes[n:]))
+	end := archsimd.LoadUint8x32((*[32]byte)(unsafe.Add(p, n-32))).And(last).AsUint64x4()
+	s1, h1 = s1.Add(end), h1.Add(end.ShiftRight(half))
+	s0, h0 = s0.Add(s1), h0.Add(h1)
+	var lanes [4]uint64
+	h0.Add(s0.Sub(h0.ShiftLeft(half))).Store(&lanes)
+	archsimd.ClearAVXUpperBits()
+	return partial + ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
+}
+
+// lastBytes[n:n+32] masks all but the last n of 32 bytes.
+var lastBytes = func() (mask [64]byte) {
+	for i := 32; i < 64; i++ {
+		mask[i] = 0xff
+	}
+	return mask
+}()

@@ -14,7 +14,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirnet/weir/bench/workload"
+
 	"github.com/weirnet/weir/bench/peers/filter"
+	"github.com/weirnet/weir/bench/peers/internal/spent"
 )
 
 // evaluator is what WinDivert's own evaluator in C, which parses and then runs the filter, takes of the time of x/net/bpf's VM
@@ -31,9 +34,9 @@ func main() {
 	}
 	fmt.Printf("%d rounds of %s; ns for one packet: median (minimum); BPF / it: median of the rounds (of the minima)\n", *rounds, *least)
 	for _, s := range []scene{
-		{"4,096 mixed packets", filter.Mixed(4096, 1), filter.Names, false},
-		{"one hot packet, in the last range", filter.Hot(19, 64), filter.Names, true},
-		{"one hot packet, in no range", filter.Hot(39, 64), []filter.Name{filter.Ranges20}, true},
+		{"4,096 mixed packets", workload.Mixed(4096, 1), workload.FilterNames, false},
+		{"one hot packet, in the last range", workload.Hot(19, 64), workload.FilterNames, true},
+		{"one hot packet, in no range", workload.Hot(39, 64), []filter.Name{filter.Ranges20}, true},
 	} {
 		for _, name := range s.filters {
 			if err := s.compare(name, *rounds, *least); err != nil {
@@ -102,14 +105,14 @@ func (s *scene) print(name filter.Name, times [][]float64) {
 // measure returns nanoseconds for one packet.
 func measure(m filter.Matcher, traffic *filter.Traffic, hits []bool, least time.Duration) float64 {
 	n := 0
-	start := spent()
-	for spent()-start < least {
+	start := spent.Time()
+	for spent.Time()-start < least {
 		for range 1 + 4096/len(hits) {
 			m(traffic, hits)
 			n += len(hits)
 		}
 	}
-	return float64(spent()-start) / float64(n)
+	return float64(spent.Time()-start) / float64(n)
 }
 
 func median(of []float64) float64 {
