@@ -89,8 +89,8 @@ func (r *room) mayImport(dir string) bool {
 	switch {
 	case inRoom(r.dir, dir):
 		return true
-	case slices.Contains(r.may, everything):
-		return !program(dir)
+	case slices.Contains(r.may, everything) && !program(dir):
+		return true
 	case slices.Contains(r.may, exported):
 		return !program(dir) && !slices.Contains(strings.Split(dir, "/"), "internal")
 	}

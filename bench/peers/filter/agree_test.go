@@ -1,6 +1,10 @@
 package filter
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/weirnet/weir/bench/workload"
+)
 
 // TestAgree: nothing is measured that gives another answer.
 func TestAgree(t *testing.T) {
@@ -8,12 +12,12 @@ func TestAgree(t *testing.T) {
 		name    string
 		traffic *Traffic
 	}{
-		{"mixed", Mixed(4096, 1)},
-		{"mixed otherwise", Mixed(1000, 2)},
-		{"hit", Hot(19, 70)},
-		{"miss", Hot(39, 3)},
+		{"mixed", workload.Mixed(4096, 1)},
+		{"mixed otherwise", workload.Mixed(1000, 2)},
+		{"hit", workload.Hot(19, 70)},
+		{"miss", workload.Hot(39, 3)},
 	} {
-		for _, name := range Names {
+		for _, name := range workload.FilterNames {
 			t.Run(tt.name+"/"+string(name), func(t *testing.T) { agree(t, name, tt.traffic) })
 		}
 	}
@@ -44,9 +48,9 @@ func agree(t *testing.T, name Name, traffic *Traffic) {
 
 // TestWeirDoesNotAllocate, in the loops that are measured.
 func TestWeirDoesNotAllocate(t *testing.T) {
-	traffic := Mixed(256, 2)
+	traffic := workload.Mixed(256, 2)
 	hits := make([]bool, 256)
-	for _, name := range Names {
+	for _, name := range workload.FilterNames {
 		for _, e := range Engines[:3] {
 			match, err := e.Make(name)
 			if err != nil {

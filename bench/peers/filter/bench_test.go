@@ -1,15 +1,19 @@
 package filter
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/weirnet/weir/bench/workload"
+)
 
 // BenchmarkMixed and BenchmarkHot report for one packet. The command filter/table compares better: its runs are interleaved.
-func BenchmarkMixed(b *testing.B) { each(b, Mixed(4096, 1)) }
+func BenchmarkMixed(b *testing.B) { each(b, workload.Mixed(4096, 1)) }
 
-func BenchmarkHot(b *testing.B) { each(b, Hot(19, 64)) }
+func BenchmarkHot(b *testing.B) { each(b, workload.Hot(19, 64)) }
 
 func each(b *testing.B, traffic *Traffic) {
 	hits := make([]bool, len(traffic.Data))
-	for _, name := range Names {
+	for _, name := range workload.FilterNames {
 		for _, e := range Engines {
 			b.Run(string(name)+"/"+e.Name, func(b *testing.B) {
 				match, err := e.Make(name)

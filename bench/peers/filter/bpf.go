@@ -3,6 +3,8 @@ package filter
 import (
 	"fmt"
 
+	"github.com/weirnet/weir/bench/workload"
+
 	"golang.org/x/net/bpf"
 )
 
@@ -117,10 +119,10 @@ func (a *assembler) ranges() {
 	a.emit(bpf.LoadAbsolute{Off: ipAt, Size: 1}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4})
 	a.jump(bpf.JumpEqual, 4, "", "no")
 	a.emit(bpf.LoadAbsolute{Off: ipAt + 16, Size: 4})
-	for i, s := range spans() {
+	for i, s := range workload.Spans() {
 		next := fmt.Sprint("range ", i)
-		a.jump(bpf.JumpGreaterOrEqual, uint32(s.lo), "", next)
-		a.jump(bpf.JumpLessOrEqual, uint32(s.hi), "yes", "")
+		a.jump(bpf.JumpGreaterOrEqual, uint32(s.Lo), "", next)
+		a.jump(bpf.JumpLessOrEqual, uint32(s.Hi), "yes", "")
 		a.label(next)
 	}
 	a.jump(bpf.JumpEqual, 0, "no", "no")

@@ -3,6 +3,8 @@ package filter
 import (
 	"fmt"
 
+	"github.com/weirnet/weir/bench/workload"
+
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/interpreter"
@@ -44,7 +46,7 @@ func celProgram(n Name) (Matcher, error) {
 	ast, issues := env.Compile(map[Name]string{
 		Short:    "tcp && dst_port == 443",
 		Medium:   "outbound && tcp && dst_port == 443 && payload_length > 0 && !loopback",
-		Ranges20: "ip && (" + joined("dst_addr >= %d && dst_addr <= %d", " || ", number) + ")",
+		Ranges20: "ip && (" + workload.JoinSpans("dst_addr >= %d && dst_addr <= %d", " || ", number) + ")",
 	}[n])
 	if issues.Err() != nil {
 		return nil, issues.Err()

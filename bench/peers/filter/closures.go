@@ -1,5 +1,7 @@
 package filter
 
+import "github.com/weirnet/weir/bench/workload"
+
 type closure func(f *Fields) bool
 
 func and(terms ...closure) closure {
@@ -33,10 +35,10 @@ func closures(n Name) (Matcher, error) {
 		match = and(outbound, isTCP, dstPort, payload, notLoopback)
 	default:
 		var terms []closure
-		for _, s := range spans() {
+		for _, s := range workload.Spans() {
 			terms = append(terms, and(
-				func(f *Fields) bool { return f.DstAddr >= s.lo },
-				func(f *Fields) bool { return f.DstAddr <= s.hi }))
+				func(f *Fields) bool { return f.DstAddr >= s.Lo },
+				func(f *Fields) bool { return f.DstAddr <= s.Hi }))
 		}
 		match = and(func(f *Fields) bool { return f.IP }, or(terms...))
 	}

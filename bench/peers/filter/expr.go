@@ -3,6 +3,8 @@ package filter
 import (
 	"fmt"
 
+	"github.com/weirnet/weir/bench/workload"
+
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
 )
@@ -11,7 +13,7 @@ func exprVM(n Name) (Matcher, error) {
 	prog, err := expr.Compile(map[Name]string{
 		Short:    "TCP && DstPort == 443",
 		Medium:   "Outbound && TCP && DstPort == 443 && PayloadLength > 0 && !Loopback",
-		Ranges20: "IP && (" + joined("DstAddr >= %d && DstAddr <= %d", " || ", number) + ")",
+		Ranges20: "IP && (" + workload.JoinSpans("DstAddr >= %d && DstAddr <= %d", " || ", number) + ")",
 	}[n], expr.Env(&Fields{}), expr.AsBool())
 	if err != nil {
 		return nil, err

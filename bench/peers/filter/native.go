@@ -1,5 +1,7 @@
 package filter
 
+import "github.com/weirnet/weir/bench/workload"
+
 // native is what a compiler makes of the filter when it is written in Go.
 func native(n Name) (Matcher, error) {
 	switch n {
@@ -18,7 +20,7 @@ func native(n Name) (Matcher, error) {
 			}
 		}, nil
 	}
-	all := spans()
+	all := workload.Spans()
 	return func(t *Traffic, hits []bool) {
 		for i := range hits {
 			hits[i] = t.Fields[i].IP && inAny(t.Fields[i].DstAddr, all)
@@ -26,9 +28,9 @@ func native(n Name) (Matcher, error) {
 	}, nil
 }
 
-func inAny(a int, all []span) bool {
+func inAny(a int, all []workload.Span) bool {
 	for _, s := range all {
-		if a >= s.lo && a <= s.hi {
+		if a >= s.Lo && a <= s.Hi {
 			return true
 		}
 	}

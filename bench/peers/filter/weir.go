@@ -9,11 +9,7 @@ import (
 const batch = 64
 
 func weirProgram(n Name) (*filter.Program, error) {
-	return filter.Parse(map[Name]string{
-		Short:    "tcp.DstPort == 443",
-		Medium:   "outbound and tcp.DstPort == 443 and tcp.PayloadLength > 0 and !loopback",
-		Ranges20: joined("ip.DstAddr >= %s and ip.DstAddr <= %s", " or ", func(a int) any { return dotted(a) }),
-	}[n], addr.Network)
+	return filter.Parse(n.Text(), addr.Network)
 }
 
 func weirMatch(n Name) (Matcher, error) {

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirnet/weir/bench/workload"
+
 	"github.com/weirnet/weir/bench/peers/filter"
 )
 
@@ -31,9 +33,9 @@ func main() {
 	}
 	fmt.Printf("%d rounds of %s; ns for one packet: median (minimum); BPF / it: median of the rounds (of the minima)\n", *rounds, *least)
 	for _, s := range []scene{
-		{"4,096 mixed packets", filter.Mixed(4096, 1), filter.Names, false},
-		{"one hot packet, in the last range", filter.Hot(19, 64), filter.Names, true},
-		{"one hot packet, in no range", filter.Hot(39, 64), []filter.Name{filter.Ranges20}, true},
+		{"4,096 mixed packets", workload.Mixed(4096, 1), workload.FilterNames, false},
+		{"one hot packet, in the last range", workload.Hot(19, 64), workload.FilterNames, true},
+		{"one hot packet, in no range", workload.Hot(39, 64), []filter.Name{filter.Ranges20}, true},
 	} {
 		for _, name := range s.filters {
 			if err := s.compare(name, *rounds, *least); err != nil {

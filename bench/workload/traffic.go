@@ -1,4 +1,4 @@
-package filter
+package workload
 
 import (
 	"encoding/binary"
@@ -9,7 +9,7 @@ import (
 	"github.com/weirnet/weir/divertdrv/wire"
 )
 
-// Traffic is packets in the forms that the engines take, each form in an array as a batch of packets has it.
+// Traffic is packets in the forms that engines of filters take, each form in an array as a batch of packets has it.
 type Traffic struct {
 	Addrs   []addr.Address
 	Headers []wire.Headers
@@ -32,7 +32,7 @@ func Mixed(n int, seed uint64) *Traffic {
 	r := rand.New(rand.NewPCG(seed, 0))
 	t := newTraffic(n)
 	for i := range n {
-		t.set(i, mixed(r), r.IntN(2) == 0, r.IntN(25) == 0)
+		t.set(i, mixedPacket(r), r.IntN(2) == 0, r.IntN(25) == 0)
 	}
 	return t
 }
@@ -40,7 +40,7 @@ func Mixed(n int, seed uint64) *Traffic {
 // Hot returns the same packet n times, in the same memory: TCP from 192.168.1.2 to 10.x.1.9, port 443, with four bytes of
 // payload, outbound.
 func Hot(x byte, n int) *Traffic {
-	b := ipv4(wire.ProtoTCP, tcp(4000, 443, 4), 0)
+	b := ipv4(wire.ProtoTCP, tcp(4000, Port, 4), 0)
 	copy(b[12:], []byte{192, 168, 1, 2, 10, x, 1, 9})
 	t := newTraffic(n)
 	for i := range n {
@@ -81,13 +81,13 @@ func bit(b bool) byte {
 	return 0
 }
 
-// mixed makes one packet.
-func mixed(r *rand.Rand) []byte {
+// mixedPacket makes one packet.
+func mixedPacket(r *rand.Rand) []byte {
 	size := 0
 	if r.IntN(4) > 0 {
 		size = r.IntN(1200)
 	}
-	port := uint16(443)
+	port := uint16(Port)
 	if r.IntN(3) > 0 {
 		port = []uint16{80, 53, 22, 8080, 5060, uint16(r.IntN(65536))}[r.IntN(6)]
 	}

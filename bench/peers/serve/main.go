@@ -1,0 +1,27 @@
+// Command serve lets the peers of this module take part in `weir bench --peers`: see package bench for the lines that it reads and
+// writes. It is of no use by itself.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+
+	"github.com/weirnet/weir/bench"
+)
+
+// all are the variants of this module; each folder adds its own.
+func all() []bench.Served {
+	return slices.Concat[[]bench.Served]()
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := bench.Serve(ctx, os.Stdin, os.Stdout, all()); err != nil {
+		fmt.Fprintln(os.Stderr, "serve:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,80 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/weirnet/weir/bench"
+	"github.com/weirnet/weir/bench/workload"
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/pcapdrv"
+	"github.com/weirnet/weir/processor"
+)
+
+// capture reads a file as fast as it goes; one run is as many readings of the whole file as fit, at least one.
+func capture() bench.Scenario {
+	s := bench.Scenario{
+		Name: "capture", Op: "one packet of a capture file",
+		About: "a capture file of 20,000 mixed packets at full speed: read, classified by 100 filters, written to nowhere",
+	}
+	for _, format := range workload.CaptureFormats {
+		s.Cases = append(s.Cases, bench.Case{Params: bench.P("format", format), Variants: []bench.Variant{
+			{Name: "weir", About: "driver pcap and a processor with 100 filters", Start: startCapture(true)},
+			{Name: "no processor", About: "driver pcap, all packets passed", Start: startCapture(false)},
+		}})
+	}
+	return s
+}
+
+func startCapture(process bool) func(context.Context, bench.Env) (bench.Trial, error) {
+	return func(_ context.Context, env bench.Env) (bench.Trial, error) {
+		file, err := workload.NewCapture(env.Params.Get("format"), env.Seed)
+		if err != nil {
+			return bench.Trial{}, err
+		}
+		read := func() (uint64, error) { return readCapture(file.Path, env.Seed, process) }
+		n, err := read()
+		if err == nil && n != uint64(file.Packets) {
+			err = fmt.Errorf("%d packets were received, want %d", n, file.Packets)
+		}
+		if err != nil {
+			return bench.Trial{}, errors.Join(err, file.Close())
+		}
+		return bench.Trial{Digest: fmt.Sprint(n, " packets"), Close: file.Close, Run: file.Run(read)}, nil
+	}
+}
+
+func readCapture(path string, seed uint64, process bool) (n uint64, err error) {
+	d, err := pcapdrv.Open(pcapdrv.Options{In: path, Writer: io.Discard})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	h, err := divertdrv.Open("true", divertdrv.Network, &divertdrv.Options{Driver: d})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	if process {
+		err = processHandle(h, seed)
+	} else {
+		err = passAll(h)
+	}
+	s := h.Stats()
+	return s.Received, errors.Join(err, s.Conserved())
+}
+
+func processHandle(h *divertdrv.Handle, seed uint64) error {
+	texts, _ := workload.MixedFilters(seed, 100)
+	policy, err := policyOf(texts, processor.ActionBlock)
+	if err != nil {
+		return err
+	}
+	p, err := processor.New(processor.Config{Handles: []*divertdrv.Handle{h}, Policy: policy, PacketTime: true})
+	if err != nil {
+		return err
+	}
+	return p.Run(context.Background())
+}
