@@ -68,7 +68,15 @@ func stayOn(cpu int) (back func(), err error) {
 	}, nil
 }
 
-// lastCPU is the last processor that we may use: the first ones have more of the machine's own work.
+// stayOnLast is stayOn for the last processor that we may use: the first ones have more of the machine's own work.
+func stayOnLast() (back func(), err error) {
+	cpu, err := lastCPU()
+	if err != nil {
+		return nil, err
+	}
+	return stayOn(cpu)
+}
+
 func lastCPU() (cpu int, err error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {

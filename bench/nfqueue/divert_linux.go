@@ -8,17 +8,9 @@ import (
 	"io"
 
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/addr"
 	"github.com/weirnet/weir/divertdrv/nfqdrv"
 	"github.com/weirnet/weir/processor"
-)
-
-// Loop is what a program of ours does with the packets that it diverts.
-type Loop string
-
-// The loops.
-const (
-	HandleLoop    Loop = "handle"    // receive a batch, mark all, complete it
-	ProcessorLoop Loop = "processor" // the same through a processor with a policy that permits all
 )
 
 // The size of the handle loop's batches.
@@ -34,6 +26,9 @@ func Divert(ctx context.Context, loop Loop, filter string, out io.Writer) error 
 	if err != nil {
 		return err
 	}
+	if err := roomy(h); err != nil {
+		return errors.Join(err, h.Close())
+	}
 	run := passAll
 	if loop == ProcessorLoop {
 		run = processAll
@@ -45,6 +40,17 @@ func Divert(ctx context.Context, loop Loop, filter string, out io.Writer) error 
 		return err
 	}
 	return json.NewEncoder(out).Encode(tally(h.Stats()))
+}
+
+// roomy gives the handle's queue the most that its parameters allow, as peers get.
+func roomy(h *divertdrv.Handle) error {
+	for _, p := range []divertdrv.Param{addr.QueueLength, addr.QueueSize, addr.QueueTime} {
+		_, most, _, _ := p.Range()
+		if err := h.SetParam(p, most); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // passAll is the bare loop over a handle.

@@ -26,6 +26,8 @@ const (
 const (
 	causeQueue  = "queue full"
 	causeMemory = "socket memory"
+
+	causeProgram = "program: " // before what the program calls it
 )
 
 // FloodResult says where the datagrams of a flood went.
@@ -44,6 +46,16 @@ func (r *FloodResult) PerSecond() float64 { return float64(r.Offered) / r.Elapse
 func (r *FloodResult) LostTotal() (n uint64) {
 	for _, v := range r.Lost {
 		n += v
+	}
+	return n
+}
+
+// inUserSpace counts those that a program had, or should have had, but for its own limits: a shed backlog, a full socket or queue.
+func (r *FloodResult) inUserSpace() (n uint64) {
+	for cause, v := range r.Lost {
+		if cause == causeQueue || cause == causeMemory || strings.HasPrefix(cause, causeProgram) {
+			n += v
+		}
 	}
 	return n
 }
@@ -127,7 +139,7 @@ func (r *FloodResult) settle(byProgram map[string]uint64) {
 	}
 	for cause, n := range byProgram {
 		if n > known[cause] {
-			r.Lost["program: "+cause] += n - known[cause]
+			r.Lost[causeProgram+cause] += n - known[cause]
 		}
 	}
 	if known := r.Arrived + r.LostTotal(); r.Offered > known {

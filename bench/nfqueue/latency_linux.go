@@ -5,10 +5,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weirnet/weir/bench"
 )
 
 const (
@@ -16,18 +17,10 @@ const (
 	latencyEvery = 250 * time.Microsecond // between two requests
 )
 
-// LatencyResult has the round trips that were measured, in nanoseconds and ascending.
+// LatencyResult has the round trips that were measured.
 type LatencyResult struct {
-	Trips []int64
-	Lost  uint64
-}
-
-// At is the round trip that the part q (0 to 1) of all did not exceed.
-func (r *LatencyResult) At(q float64) time.Duration {
-	if len(r.Trips) == 0 {
-		return 0
-	}
-	return time.Duration(r.Trips[min(int(q*float64(len(r.Trips))), len(r.Trips)-1)])
+	Trips *bench.Latency
+	Lost  uint64 // requests without an answer
 }
 
 // trips are requests and answers that one thread sends and receives at both ends, so that only the way between takes time.
@@ -52,22 +45,23 @@ func (l *lab) latency(ctx context.Context, d time.Duration) (LatencyResult, erro
 			return LatencyResult{}, err
 		}
 	}
-	t.LatencyResult = LatencyResult{Trips: make([]int64, 0, d/latencyEvery+1)}
-	start := time.Now()
-	for due := start; ctx.Err() == nil && due.Sub(start) < d; due = due.Add(latencyEvery) {
-		for time.Since(due) < 0 { // a thread that slept would have to be woken: that is not what is measured
+	t.LatencyResult = LatencyResult{Trips: bench.NewLatency()}
+	start, pace := time.Now(), bench.NewPace(latencyEvery)
+	for ctx.Err() == nil && time.Since(start) < d {
+		due, now := pace.Due()
+		if !now {
+			continue // a thread that slept would have to be woken: that is not what is measured
 		}
 		if err := t.trip(due); err != nil {
 			return t.LatencyResult, err
 		}
 	}
-	slices.Sort(t.Trips)
 	return t.LatencyResult, ctx.Err()
 }
 
 func (l *lab) newTrips() (t *trips, err error) {
 	client, server := netip.AddrPortFrom(clientAddr, latencyPort), netip.AddrPortFrom(serverAddr, latencyPort)
-	t = new(trips)
+	t = &trips{LatencyResult: LatencyResult{Trips: bench.NewLatency()}}
 	if t.server, err = udpSocket(l.server, server, lateMicros); err != nil {
 		return nil, err
 	}
@@ -102,7 +96,7 @@ func (t *trips) trip(due time.Time) error {
 			return err
 		}
 	}
-	t.Trips = append(t.Trips, int64(time.Since(due)))
+	t.Trips.Record(time.Since(due))
 	return nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -20,7 +19,7 @@ import (
 	"github.com/weirnet/weir/internal/netns"
 )
 
-// What a program says when packets may come.
+// What a program says when packets may come, if nothing else is known of it.
 const readyLine = "ready"
 
 // How long a program may take to be ready, and to end after SIGTERM.
@@ -38,63 +37,83 @@ type Tally struct {
 	Broken string `json:"broken,omitempty"`
 }
 
-// program is a program under test that runs in the router. It says "ready" in a line when it diverts (or has bound its queue), ends on
+// program is a program under test that runs in the router. It says in a line when it diverts (or has bound its queue), ends on
 // SIGTERM, and then may say its Tally. When this process dies the kernel kills it.
 type program struct {
 	cmd   *exec.Cmd
+	ready string
+	began chan struct{} // closed when it said so
 	tally Tally
 	over  chan struct{} // closed when all output was read
-	says  said
+	says  []byte        // to be read when over is closed
 }
 
-// start starts it and waits until it is ready. Namespace and processor are those of the calling thread but for ns.
-func start(ctx context.Context, ns int, argv []string) (*program, error) {
-	p := &program{cmd: exec.Command(argv[0], argv[1:]...), over: make(chan struct{})}
-	p.cmd.Stderr = &p.says
+// start starts it and waits until it is ready. It inherits the processor of the calling thread.
+func (c *contestant) start(ctx context.Context, ns int) (*program, error) {
+	p := &program{cmd: exec.Command(c.argv[0], c.argv[1:]...), ready: c.ready, began: make(chan struct{}), over: make(chan struct{})}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true} // a terminal's Ctrl-C is ours to pass on
-	out, err := p.cmd.StdoutPipe()
+	out, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := netns.Do(ns, p.cmd.Start); err != nil {
-		return nil, fmt.Errorf("start %s: %w", argv[0], err)
+	p.cmd.Stdout, p.cmd.Stderr = in, in
+	err = netns.Do(ns, p.cmd.Start)
+	_ = in.Close() // the program has it
+	if err != nil {
+		_ = out.Close()
+		return nil, fmt.Errorf("start %s: %w", c.argv[0], err)
 	}
-	ready := make(chan bool, 1)
-	go p.read(out, ready)
-	select {
-	case ok := <-ready:
-		if ok {
-			return p, nil
+	go p.read(out)
+	if err := p.await(ctx, c.settle); err != nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.wait() // it says less than err
+		return nil, p.failed(err)
+	}
+	return p, nil
+}
+
+// await waits until it is ready, and then whether it still runs after some time.
+func (p *program) await(ctx context.Context, settle time.Duration) error {
+	late := time.After(readyLimit)
+	for began, settled := p.began, (<-chan time.Time)(nil); ; {
+		select {
+		case <-began:
+			began, settled = nil, time.After(settle)
+		case <-settled:
+			return nil
+		case <-p.over:
+			return errors.New("it ended")
+		case <-late:
+			return fmt.Errorf("it was not ready after %v", readyLimit)
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		err = errors.New("it ended")
-	case <-time.After(readyLimit):
-		err = fmt.Errorf("it was not ready after %v", readyLimit)
-	case <-ctx.Done():
-		err = ctx.Err()
 	}
-	_ = p.cmd.Process.Kill()
-	return nil, p.failed(errors.Join(err, p.wait()))
 }
 
 // read reads what it says.
-func (p *program) read(out io.Reader, ready chan<- bool) {
+func (p *program) read(out io.ReadCloser) {
 	defer close(p.over)
-	defer close(ready)
+	defer out.Close()
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		line := bytes.TrimSpace(lines.Bytes())
-		switch {
-		case string(line) == readyLine:
-			select {
-			case ready <- true:
-			default:
-			}
-		case bytes.HasPrefix(line, []byte("{")):
-			if err := json.Unmarshal(line, &p.tally); err != nil {
-				_, _ = fmt.Fprintf(&p.says, "a tally that cannot be read: %v\n", err)
-			}
-		default:
-			_, _ = p.says.Write(append(line, '\n'))
+		if bytes.Contains(line, []byte(p.ready)) && !p.hasBegun() {
+			close(p.began)
+			continue
 		}
+		if !bytes.HasPrefix(line, []byte("{")) || json.Unmarshal(line, &p.tally) != nil {
+			p.says = append(append(p.says, line...), '\n')
+			p.says = p.says[max(0, len(p.says)-saidMax):]
+		}
+	}
+}
+
+func (p *program) hasBegun() bool {
+	select {
+	case <-p.began:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -119,35 +138,13 @@ func (p *program) wait() error {
 	return p.cmd.Wait()
 }
 
-// failed says what the program said.
+// failed adds what the program said; it has ended.
 func (p *program) failed(err error) error {
-	if text := p.says.text(); text != "" {
+	if text := strings.TrimSpace(string(p.says)); text != "" {
 		err = fmt.Errorf("%w; it said: %s", err, text)
 	}
 	return fmt.Errorf("%s: %w", strings.Join(p.cmd.Args, " "), err)
 }
 
-// said keeps the end of what a program says.
-type said struct {
-	mu  sync.Mutex // guards end: two goroutines write
-	end []byte
-}
-
+// saidMax is how much is kept of what a program says, in bytes: the end of it.
 const saidMax = 4096
-
-func (s *said) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.end = append(s.end, b...)
-	s.end = s.end[max(0, len(s.end)-saidMax):]
-	return len(b), nil
-}
-
-func (s *said) text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.TrimSpace(string(s.end))
-}
-
-// self is the command that becomes a program of ours.
-func self() (string, error) { return os.Executable() }
