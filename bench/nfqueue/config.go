@@ -40,6 +40,7 @@ type Peer struct {
 
 	Ready   string        // it is ready when it said a line with this in it; "": the line "ready"
 	Settle  time.Duration // and if it still runs that much later
+	Window  int           // datagrams that may be on their way at once without filling its queue; 0: 1024
 	OwnRule bool          // it makes the router divert by itself
 }
 

@@ -12,8 +12,8 @@
 //
 // The measures:
 //
-//   - rate: datagrams of 92 bytes in a closed loop, at most 128 on their way, so that none is lost; CPU time of the program for
-//     each (user, system), to be had without disturbing it since it is another process
+//   - rate: datagrams of 92 bytes in a closed loop, no more on their way than the program's queue holds, so that none is lost; CPU
+//     time of the program for each (user, system), to be had without disturbing it since it is another process
 //   - tcp: one connection, with the offloads that veth devices have
 //   - latency: round trips at an even pace, all on one CPU, each counted from when it was due
 //   - flood: 200,000 datagrams a second without mercy; where each one went that did not arrive

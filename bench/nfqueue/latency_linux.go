@@ -19,8 +19,13 @@ const (
 
 // LatencyResult has the round trips that were measured.
 type LatencyResult struct {
-	Trips *bench.Latency
-	Lost  uint64 // requests without an answer
+	Trips *bench.Latency // each from when it was due
+	Began *bench.Latency // each from when it began
+	Lost  uint64         // requests without an answer
+}
+
+func newLatencyResult() LatencyResult {
+	return LatencyResult{Trips: bench.NewLatency(), Began: bench.NewLatency()}
 }
 
 // trips are requests and answers that one thread sends and receives at both ends, so that only the way between takes time.
@@ -45,7 +50,7 @@ func (l *lab) latency(ctx context.Context, d time.Duration) (LatencyResult, erro
 			return LatencyResult{}, err
 		}
 	}
-	t.LatencyResult = LatencyResult{Trips: bench.NewLatency()}
+	t.LatencyResult = newLatencyResult()
 	start, pace := time.Now(), bench.NewPace(latencyEvery)
 	for ctx.Err() == nil && time.Since(start) < d {
 		due, now := pace.Due()
@@ -61,7 +66,7 @@ func (l *lab) latency(ctx context.Context, d time.Duration) (LatencyResult, erro
 
 func (l *lab) newTrips() (t *trips, err error) {
 	client, server := netip.AddrPortFrom(clientAddr, latencyPort), netip.AddrPortFrom(serverAddr, latencyPort)
-	t = &trips{LatencyResult: LatencyResult{Trips: bench.NewLatency()}}
+	t = &trips{LatencyResult: newLatencyResult()}
 	if t.server, err = udpSocket(l.server, server, lateMicros); err != nil {
 		return nil, err
 	}
@@ -86,6 +91,7 @@ func (t *trips) close() {
 // trip sends a request, answers it, and counts the time since it was due.
 func (t *trips) trip(due time.Time) error {
 	t.number++
+	began := time.Now()
 	for _, way := range [][2]int{{t.client, t.server}, {t.server, t.client}} {
 		binary.NativeEndian.PutUint64(t.b[:], t.number)
 		if err := retry(func() error { return unix.Send(way[0], t.b[:], 0) }); err != nil {
@@ -96,7 +102,9 @@ func (t *trips) trip(due time.Time) error {
 			return err
 		}
 	}
-	t.Trips.Record(time.Since(due))
+	now := time.Now()
+	t.Trips.Record(now.Sub(due))
+	t.Began.Record(now.Sub(began))
 	return nil
 }
 

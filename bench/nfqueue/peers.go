@@ -27,6 +27,9 @@ const (
 	PeerOpenGFW = "OpenGFW"
 )
 
+// readmeWindow is half of the queue that go-nfqueue's example asks for.
+const readmeWindow = 128
+
 // BuildPeers builds the programs of peers from the module in the folder module (bench/peers of a checkout) into the folder into. A
 // peer that cannot be built is there with the reason. tell is told what is being done.
 func BuildPeers(ctx context.Context, module, into string, tell func(string)) []Peer {
@@ -36,7 +39,7 @@ func BuildPeers(ctx context.Context, module, into string, tell func(string)) []P
 	simple, whySimple := b.cProgram("simple")
 	batch, whyBatch := b.cProgram("batch")
 	return []Peer{
-		{Name: PeerReadme, About: goNFQueue + ", the loop of its example without the printing", Argv: []string{gonfqueue, "readme", queue}, Why: whyGo},
+		{Name: PeerReadme, About: goNFQueue + ", the loop of its example without the printing", Argv: []string{gonfqueue, "readme", queue}, Why: whyGo, Window: readmeWindow},
 		{Name: PeerTuned, About: goNFQueue + ", super-packets whole, long queue, large buffers", Argv: []string{gonfqueue, "tuned", queue}, Why: whyGo},
 		{Name: PeerSimple, About: "libnetfilter_queue, one recv and one verdict a packet", Argv: []string{simple, queue}, Why: whySimple},
 		{Name: PeerBatch, About: "libnetfilter_queue, recvmmsg and batch verdicts, super-packets whole", Argv: []string{batch, queue}, Why: whyBatch},

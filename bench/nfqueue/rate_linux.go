@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	payloadLen = 64  // bytes of a datagram's payload: 92 bytes with its headers
-	window     = 128 // datagrams on their way at once: half of the queue that go-nfqueue's example asks for
+	payloadLen = 64 // bytes of a datagram's payload: 92 bytes with its headers
 	ratePort   = 7
+	// windowDefault is how many datagrams are on their way at once: enough for a program that is not woken at once, on a machine that
+	// does other things too, and far less than its queue holds.
+	windowDefault = 1024
 	// lateMicros is how long a datagram may be on its way before it counts as lost.
 	lateMicros = 500_000
 )
@@ -35,12 +37,13 @@ type rate struct {
 	out, in  *burst
 	next     uint64 // number of the next datagram
 	top      uint64 // highest number that came, plus one
+	window   int
 	flying   int
 	RateResult
 }
 
-func (l *lab) rate(ctx context.Context, d time.Duration) (RateResult, error) {
-	r, err := l.newRate()
+func (l *lab) rate(ctx context.Context, d time.Duration, window int) (RateResult, error) {
+	r, err := l.newRate(window)
 	if err != nil {
 		return RateResult{}, err
 	}
@@ -61,9 +64,9 @@ func (l *lab) rate(ctx context.Context, d time.Duration) (RateResult, error) {
 	return r.RateResult, ctx.Err()
 }
 
-func (l *lab) newRate() (r *rate, err error) {
+func (l *lab) newRate(window int) (r *rate, err error) {
 	to := netip.AddrPortFrom(serverAddr, ratePort)
-	r = &rate{out: newBurst(), in: newBurst()}
+	r = &rate{window: window, out: newBurst(), in: newBurst()}
 	if r.to, err = udpSocket(l.server, to, lateMicros); err != nil {
 		return nil, err
 	}
@@ -102,7 +105,7 @@ func (r *rate) settle() error {
 
 // round sends as many as the window has room for, and takes what came. It waits only when the window is full.
 func (r *rate) round() error {
-	n := min(burstMax, window-r.flying)
+	n := min(burstMax, r.window-r.flying)
 	for i := range n {
 		binary.NativeEndian.PutUint64(r.out.data[i][:], r.next+uint64(i))
 		binary.NativeEndian.PutUint64(r.out.data[i][payloadLen-8:], ^(r.next + uint64(i)))
@@ -114,7 +117,7 @@ func (r *rate) round() error {
 	r.next += uint64(sent)
 	r.Sent += uint64(sent)
 	r.flying += sent
-	return r.gather(r.flying == window)
+	return r.gather(r.flying == r.window)
 }
 
 // gather takes what came; if it waited in vain, what is on its way is lost.

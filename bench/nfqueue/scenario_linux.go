@@ -22,12 +22,17 @@ type measure struct {
 var measures = []measure{
 	{MeasureRate, bench.ByRate, true, takeRate},
 	{MeasureTCP, bench.ByBytes, true, takeTCP},
-	{MeasureLatency, bench.ByP50, false, takeLatency},
+	{MeasureLatency, tripTime, false, takeLatency},
 	{MeasureFlood, arrivedShare, false, takeFlood},
 }
 
-// arrivedShare is the part of a flood that arrived.
-const arrivedShare = "arrived-share"
+// Measures of our own.
+const (
+	arrivedShare = "arrived-share" // the part of a flood that arrived
+	// tripTime is the median of round trips, counted from when they began. Where a busy machine takes the processor away for longer
+	// than a trip takes, the time from when a trip was due says how busy it was, even in the median.
+	tripTime = "trip-ns"
+)
 
 // The filters of our programs.
 const (
@@ -65,7 +70,7 @@ func (c Config) variants(m measure) []bench.Variant {
 	}
 	all = append(all, m.variant(NoQueue, "the router forwards, and nobody diverts", contestant{}))
 	for _, p := range c.Peers {
-		v := m.variant(p.Name, p.About, contestant{argv: p.Argv, why: p.Why, rule: !p.OwnRule, ready: cmp.Or(p.Ready, readyLine), settle: p.Settle})
+		v := m.variant(p.Name, p.About, contestant{argv: p.Argv, why: p.Why, rule: !p.OwnRule, ready: cmp.Or(p.Ready, readyLine), settle: p.Settle, window: p.Window})
 		v.Peer = true
 		all = append(all, v)
 	}
@@ -80,6 +85,8 @@ type contestant struct {
 
 	ready  string        // what it says in a line when it is ready
 	settle time.Duration // how long it must run then to be believed
+
+	window int // datagrams on their way at once; 0: windowDefault
 }
 
 func (m measure) variant(name, about string, c contestant) bench.Variant {

@@ -1,6 +1,7 @@
 package nfqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,7 +89,7 @@ func (t *trial) watch(s *bench.Sample, f func() error) error {
 
 func takeRate(ctx context.Context, t *trial, s *bench.Sample) error {
 	return t.watch(s, func() error {
-		r, err := t.lab.rate(ctx, t.time)
+		r, err := t.lab.rate(ctx, t.time, cmp.Or(t.window, windowDefault))
 		if r.Sent != r.Received+r.Lost {
 			err = errors.Join(err, fmt.Errorf("sent %d, but %d arrived and %d did not", r.Sent, r.Received, r.Lost))
 		}
@@ -112,6 +113,7 @@ func takeLatency(ctx context.Context, t *trial, s *bench.Sample) error {
 		r, err := t.lab.latency(ctx, t.time)
 		s.Ops, s.Elapsed = uint64(r.Trips.Count()), t.time
 		s.Latency = r.Trips
+		s.Extra = map[string]float64{tripTime: float64(r.Began.Percentile(50))}
 		s.Loss = map[string]uint64{"on the way": r.Lost}
 		return err
 	})
