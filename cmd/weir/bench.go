@@ -15,6 +15,7 @@ import (
 
 	"github.com/weirnet/weir/bench"
 	"github.com/weirnet/weir/bench/scenarios"
+	_ "github.com/weirnet/weir/divertdrv/native" // the driver of scenario windivert
 )
 
 // exitShort: with --strict a goal is not reached.
@@ -71,7 +72,7 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.time, "time", 20*time.Millisecond, "how long one run takes, about")
 	flags.DurationVar(&f.max, "max", 5*time.Minute, "how long one scenario may take; then it ends after the round that it is in. 0: no bound")
 	flags.Uint64Var(&f.seed, "seed", 1, "of packets, rules and flows; not 0")
-	flags.StringVar(&f.only, "only", "", "only cases whose `PARAMETERS` have this in them, such as size=60")
+	flags.StringVar(&f.only, "only", "", "only cases with these `parameters`, such as size=60/rules=1")
 	flags.BoolVar(&f.peers, "peers", false, "measure the peers of bench/peers too: builds them with go, in a checkout")
 	flags.StringVar(&f.peersBin, "peers-bin", "", "measure peers of this `program`, which was built with: cd bench/peers && go build -o FILE ./serve")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as one JSON object, with every run")
@@ -104,6 +105,9 @@ func (f *benchFlags) bench(cmd *cobra.Command, names []string) error {
 	if report.Version == 0 {
 		return failed
 	}
+	if f.load == "" {
+		fillCommit(cmd.Context(), &report.Build)
+	}
 	err := f.show(cmd, &report)
 	if failed != nil {
 		return failed
@@ -119,6 +123,9 @@ func (f *benchFlags) report(cmd *cobra.Command, all []bench.Scenario, names []st
 	chosen, err := choose(all, names, f.only)
 	if err != nil {
 		return bench.Report{}, wrong(err)
+	}
+	if f.allocations {
+		chosen = small(chosen)
 	}
 	tell, quiet := progressLine(cmd.ErrOrStderr())
 	defer quiet()
@@ -173,7 +180,7 @@ func choose(all []bench.Scenario, names []string, only string) ([]bench.Scenario
 		if len(names) > 0 && !slices.Contains(names, s.Name) {
 			continue
 		}
-		s.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c bench.Case) bool { return !strings.Contains(c.Params.String(), only) })
+		s.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c bench.Case) bool { return !c.Params.Has(only) })
 		if len(s.Cases) > 0 || s.Unable != nil {
 			chosen = append(chosen, s)
 		}
@@ -182,6 +189,20 @@ func choose(all []bench.Scenario, names []string, only string) ([]bench.Scenario
 		return nil, fmt.Errorf("--only %s: no case of %s has that", only, strings.Join(names, ", "))
 	}
 	return chosen, nil
+}
+
+// small leaves out what takes long to build and allocates no more than its smaller cases, and the benchmark of another process.
+func small(chosen []bench.Scenario) []bench.Scenario {
+	var left []bench.Scenario
+	for _, s := range chosen {
+		s.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c bench.Case) bool {
+			return c.Params.Get("rules") == "10000" || c.Params.Get("filters") == "10000" || c.Params.Get("flows") == "1000000"
+		})
+		if s.Name != "lookup" {
+			left = append(left, s)
+		}
+	}
+	return left
 }
 
 func scenarioNames(all []bench.Scenario) (names []string) {

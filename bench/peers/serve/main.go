@@ -10,11 +10,16 @@ import (
 	"slices"
 
 	"github.com/weirnet/weir/bench"
+	"github.com/weirnet/weir/bench/peers/checksum"
+	"github.com/weirnet/weir/bench/peers/filter"
+	"github.com/weirnet/weir/bench/peers/gopacket/fork"
+	"github.com/weirnet/weir/bench/peers/gopacket/google"
+	"github.com/weirnet/weir/bench/peers/tailscale"
 )
 
 // all are the variants of this module; each folder adds its own.
 func all() []bench.Served {
-	return slices.Concat[[]bench.Served]()
+	return slices.Concat(google.Served("gopacket"), fork.Served("gopacket fork"), tailscale.Served(), checksum.Served(), filter.Served())
 }
 
 func main() {
