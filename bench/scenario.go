@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -92,6 +93,20 @@ func (p Params) String() string {
 		words[i] = x.Name + "=" + x.Value
 	}
 	return strings.Join(words, "/")
+}
+
+// Has says whether all of words ("size=60/rules=1") are among the parameters; an empty text is.
+func (p Params) Has(words string) bool {
+	if words == "" {
+		return true
+	}
+	for w := range strings.SplitSeq(words, "/") {
+		name, value, _ := strings.Cut(w, "=")
+		if !slices.Contains(p, Param{name, value}) {
+			return false
+		}
+	}
+	return true
 }
 
 // P makes Params of names and values that take turns.

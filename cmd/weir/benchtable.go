@@ -33,18 +33,7 @@ func printBenchHead(w io.Writer, r *bench.Report) {
 	if r.Machine.Load > 0 {
 		fmt.Fprintf(w, ", load %.1f", r.Machine.Load)
 	}
-	commit := r.Build.Commit
-	if commit == "" {
-		commit = "unknown"
-	}
-	if r.Build.Modified {
-		commit += " with changes"
-	}
-	experiment := ""
-	if r.Build.Experiment != "" {
-		experiment = ", GOEXPERIMENT=" + r.Build.Experiment
-	}
-	fmt.Fprintf(w, "\nbuild     commit %s, %s, %s/%s%s\n", commit, r.Build.Go, r.Build.GOOS, r.Build.GOARCH, experiment)
+	fmt.Fprintf(w, "\nbuild     %v\n", r.Build)
 	fmt.Fprintf(w, "run       %s, seed %d, %d runs of %v each, interleaved\n", r.Date.Format(time.DateTime), r.Settings.Seed, r.Settings.Runs, r.Settings.Time)
 	fmt.Fprintf(w, "harness   %.0f ns a run; an empty loop costs %.2f ns an operation through it and %.2f ns without\n\n",
 		r.Overhead.Run, r.Overhead.Loop, r.Overhead.Empty)
@@ -157,14 +146,11 @@ func allocations(o *bench.Outcome) string {
 	if !ok {
 		return ""
 	}
-	if m.Median < allocsNone {
+	if m.Median < bench.AllocsNone {
 		return "0"
 	}
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", m.Median), ".0")
 }
-
-// allocsNone is what the runtime allocates by itself, an operation.
-const allocsNone = 0.01
 
 func latencyOf(o *bench.Outcome, p string) string {
 	d, ok := o.Latency[p]
