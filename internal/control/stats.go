@@ -10,14 +10,14 @@ type Stats struct {
 	At       time.Time `json:"at"`
 	UptimeNS int64     `json:"uptime_ns"`
 
-	Total    Books              `json:"total"` // of all handles; a packet that passes two of them counts twice
-	Handles  []HandleStats      `json:"handles"`
-	Filters  []FilterStats      `json:"filters"` // in the policy's order
-	Callouts []CalloutStats     `json:"callouts"`
-	Flows    FlowTotals         `json:"flows"`
-	Pipeline map[string]uint64  `json:"pipeline"` // what else was counted; see docs/metrics.md
-	Control  map[string]uint64  `json:"control"`  // of this API: requests, refused, subscribers, …
-	Latency  map[string]Latency `json:"latency"`  // "batch": from received to completed; "queue": from the driver to received
+	Total    Books             `json:"total"` // of all handles; a packet that passes two of them counts twice
+	Handles  []HandleStats     `json:"handles"`
+	Filters  []FilterStats     `json:"filters"` // in the policy's order
+	Callouts []CalloutStats    `json:"callouts"`
+	Flows    FlowTotals        `json:"flows"`
+	Pipeline map[string]uint64 `json:"pipeline"` // what else was counted; see docs/metrics.md
+	Control  map[string]uint64 `json:"control"`  // of this API: requests, refused, subscribers, …
+	Batches  Latency           `json:"batches"`  // from a batch's packets being received to their being completed
 }
 
 // Books are counts of packets. At every moment Received = Passed + Dropped + Held + InBatch and Injected = Completed + Failed.
@@ -104,6 +104,18 @@ func (l *Latency) Quantile(q float64) time.Duration {
 		left -= n
 	}
 	return math.MaxInt64
+}
+
+// Estimate is the sum of all durations, as far as the buckets tell: each is taken for the middle of its bucket.
+func (l *Latency) Estimate() (sum time.Duration) {
+	for i, n := range l.Buckets {
+		middle := time.Duration(LatencyFirst<<i) * 3 / 4
+		if i == 0 {
+			middle = LatencyFirst / 2
+		}
+		sum += time.Duration(n) * middle
+	}
+	return sum
 }
 
 // Since returns what was counted after an earlier reading.
