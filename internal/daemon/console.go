@@ -38,16 +38,17 @@ type running struct {
 	under   sync.WaitGroup
 }
 
-// Start starts what the console is asked for. The error says what cannot be had, and then nothing is left behind. end ends it, and
-// is to be called after Session.Run; Ready is to be called when packets flow.
-func (c *Console) Start(s *Session) (ready, end func(), err error) {
+// Start starts what the console is asked for, before Session.Run. The error says what cannot be had, and then nothing is left
+// behind. end ends it, and is to be called after Session.Run.
+func (c *Console) Start(s *Session) (end func(), err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{s: s, log: s.log, end: cancel}
 	if err := c.start(ctx, r); err != nil {
 		r.stop()
-		return nil, nil, err
+		return nil, err
 	}
-	return r.ready, r.stop, nil
+	s.ready = r.ready
+	return r.stop, nil
 }
 
 func (c *Console) start(ctx context.Context, r *running) (err error) {

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"time"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -114,6 +116,9 @@ func (l Log) tell(e event, fields ...zap.Field) {
 		c.Write(append([]zap.Field{zap.String(keyCode, e.code)}, fields...)...)
 	}
 }
+
+// Overrun tells that draining took too long.
+func (l Log) Overrun(limit time.Duration) { l.tell(evOverrun, zap.Duration(keyDuration, limit)) }
 
 // wants says whether lines of this kind are written.
 func (l Log) wants(e event) bool { return e.level >= l.Levels.of(e.component) }

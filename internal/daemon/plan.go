@@ -81,6 +81,8 @@ type Plan struct {
 	// Reload reads the policy again; nil: there is none, and what under the handles is stays as it is. The error is *policy.Errors,
 	// or what else is wrong.
 	Reload func() (*Plan, error)
+	// InForce is called when the plan is in force; may be nil.
+	InForce func()
 }
 
 // ErrNotYet: the driver is not part of this version.

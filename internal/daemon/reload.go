@@ -110,6 +110,7 @@ func (s *Session) reload(x *control.ReloadResult) error {
 	x.Applied = true
 	s.started = started
 	s.plan.Store(plan)
+	plan.inForce()
 	loaded := time.Now()
 	s.loadedAt.Store(&loaded)
 	s.proc.Adopt()
@@ -152,6 +153,12 @@ type driverSettings struct {
 }
 
 func (d *Driver) settings() driverSettings { return driverSettings{d.Namespace, d.FailClosed, d.Spin} }
+
+func (p *Plan) inForce() {
+	if p.InForce != nil {
+		p.InForce()
+	}
+}
 
 // mayBecome says what of a new plan needs a restart.
 func (p *Plan) mayBecome(q *Plan) error {

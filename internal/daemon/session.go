@@ -43,6 +43,7 @@ type Session struct {
 	revived  revived
 	watchers watchers
 	explains explains
+	ready    func()                           // called when handles are open and their readers start; nil: nobody waits
 	served   atomic.Pointer[control.Counters] // of the control API; nil: there is none
 
 	broken context.Context // ends when the output breaks, with the cause
@@ -94,10 +95,12 @@ func (s *Session) open(plan *Plan) (err error) {
 		s.verify = newVerifier(s.log)
 		cfg.Rules, cfg.Verify, cfg.OnViolation = processor.Rules{}, true, s.verify.add
 	}
-	if s.proc, err = processor.New(cfg); err == nil {
-		s.watchers.init(s)
+	if s.proc, err = processor.New(cfg); err != nil {
+		return err
 	}
-	return err
+	s.watchers.init(s)
+	plan.inForce()
+	return nil
 }
 
 // The handles that a policy may have more of after a reload, by layer. An idle one costs memory that nobody touches.
@@ -168,6 +171,9 @@ func (s *Session) Run(ctx context.Context) (*Result, error) {
 	s.setState(control.Running)
 	s.log.tell(evRunning, zap.String(keyDriver, s.driver.Name()), zap.Int(keyHandles, len(s.plan.Load().Handles)),
 		zap.Int(keyFilters, len(s.proc.Stats().Filters)))
+	if s.ready != nil {
+		s.ready()
+	}
 	start := time.Now()
 	err := s.driver.forgive(s.proc.Run(ctx))
 	watched()
@@ -252,6 +258,9 @@ func (s *Session) Progress() Progress {
 	}
 	return s.driver.progress()
 }
+
+// Close closes a session that is not to be run.
+func (s *Session) Close() error { return s.close() }
 
 // close closes handles, then callouts, then the driver. Unread packets go on their way in between.
 func (s *Session) close() error {
