@@ -24,13 +24,13 @@ type Flow struct {
 	ready   bool // in queue.ready; guarded by queue.mu
 
 	hash     uint32 // the low half of the key's hash
+	opened   uint32 // when its first packet came: seconds by the worker's clock
 	queue    *flowQueue
 	table    *flowTable
 	contexts atomic.Pointer[flowContext]
 	jobs     jobList // guarded by queue.mu
-	judgedAt int64   // when it was left to the kernel, by the worker's clock; valid iff flowJudged
-	era      uint32  // of the handle, then
-	_        [4]byte
+	packets  uint64
+	bytes    uint64
 }
 
 // A flow costs 128 bytes, two cache lines, and 16 in the index.
@@ -63,6 +63,8 @@ const (
 	flowPended                          // its first packet was pended
 	flowJudged                          // it was left to the kernel, see judge.go
 	flowEdited                          // a packet of it was changed
+
+	flowJudgedAt = 10 // the bits from here on: the tick when it was judged, see judge.go; valid iff flowJudged
 )
 
 // Key names the flow.

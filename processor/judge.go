@@ -24,9 +24,13 @@ var (
 	ErrJudgeWaiting = errors.New("packets of the flow wait behind held or deferred ones")
 )
 
-// judgeAgain is how long a flow that was judged and whose packets are received all the same is not judged again: they are those
-// that were under way, or the end of one direction.
-const judgeAgain = int64(time.Second)
+// A flow that was judged and whose packets are received all the same is not judged again before one to two of these ticks of the
+// worker's clock are over: they are packets that were under way, or the end of one direction. A flow has six bits for its tick, so
+// once in judgeTicks of them it is taken for one that was judged a moment ago, and waits once more.
+const (
+	judgeTick  = int64(time.Second)
+	judgeTicks = 1 << (16 - flowJudgedAt)
+)
 
 // Judging is a callout that calls Classification.Judge: who opens handles for a policy that names it opens them with
 // divertdrv.Options.CutThrough. See Policy.Judges.
@@ -75,7 +79,7 @@ func (f *Flow) Judged() bool { return f.flags&flowJudged != 0 }
 
 // cutThrough leaves the packet's flow to the kernel, or takes it back, by what became of the packet.
 func (w *worker) cutThrough(f *Flow, p *divertdrv.Packet, r *result) {
-	plain := r.pass && f.pending.Load() == 0
+	plain := r.passes() && f.pending.Load() == 0
 	if plain && p.Changed() {
 		f.flags |= flowEdited
 		plain = false
@@ -89,16 +93,16 @@ func (w *worker) cutThrough(f *Flow, p *divertdrv.Packet, r *result) {
 }
 
 func (w *worker) leave(f *Flow) {
-	if f.Judged() && f.era == uint32(w.era) && w.now-f.judgedAt < judgeAgain {
+	tick := flowFlags(w.now/judgeTick) % judgeTicks
+	if f.Judged() && (tick-f.flags>>flowJudgedAt)%judgeTicks < 2 {
 		return
 	}
 	if w.h.Judge(f.key, w.era) != nil { // no room, or the handle is about to end
 		w.counts.judgeRefused.Add(1)
-		w.fullUntil = w.now + judgeAgain
+		w.fullUntil = w.now + judgeTick
 		return
 	}
-	f.flags |= flowJudged
-	f.judgedAt, f.era = w.now, uint32(w.era)
+	f.flags = f.flags&(1<<flowJudgedAt-1) | flowJudged | tick<<flowJudgedAt
 	w.counts.judged.Add(1)
 }
 

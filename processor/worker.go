@@ -26,6 +26,8 @@ type worker struct {
 	h     *divertdrv.Handle
 	batch *divertdrv.Batch
 
+	handle int // h's place in Config.Handles
+
 	mu sync.Mutex // guards all below, but for counters
 	classifier
 	flows      *flowTable
@@ -35,6 +37,7 @@ type worker struct {
 	cuts       bool      // the handle can leave flows to the kernel; does not change
 	era        uint64    // of the handle's judgements, read before policy
 	fullUntil  int64     // until then the kernel has no room for another flow
+	observer   *Observer // of the batch; nil: nobody
 }
 
 // run returns nil when the handle gives no more packets.
@@ -63,6 +66,7 @@ func (w *worker) judgeBatch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.adopt()
+	w.observer = w.p.observer.Load()
 	now := w.p.now()
 	w.flows.touch(w.batch.Packets())
 	for i := range w.batch.Packets() {
@@ -119,6 +123,7 @@ func (w *worker) adopt() {
 // packet judges packet i of the batch.
 func (w *worker) packet(i int, now int64) {
 	p := &w.batch.Packets()[i]
+	w.observe(p)
 	r := w.judge(i, p, now)
 	flow := w.c.Flow
 	w.c.held = nil
@@ -137,6 +142,7 @@ func (w *worker) packet(i int, now int64) {
 		w.cutThrough(flow, p, &r)
 	}
 	w.tell(p, r)
+	w.observed(p, r, flow)
 }
 
 // tick takes up a new policy, and ends flows that have been silent for too long; it is for when no packets come.
@@ -145,6 +151,13 @@ func (w *worker) tick() {
 	defer w.mu.Unlock()
 	w.adopt()
 	w.flows.sweep(w.time(), max(sweepMin, w.flows.used/64))
+}
+
+// takeUp takes up a new policy between two batches.
+func (w *worker) takeUp() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.adopt()
 }
 
 const sweepMin = 4096

@@ -38,6 +38,9 @@ type filters struct {
 	any     bool // that of some place leaves something to user space
 }
 
+// filters are those of the filter that the handle goes by now.
+func (c *conn) filters() *filters { return &c.asked.Load().filters }
+
 func lowerAll(f *divertdrv.Filter, l divertdrv.Layer, fragments bool) (fs filters, err error) {
 	fs.places = []place{outputLoopback, output, input}
 	switch {
@@ -111,7 +114,7 @@ func (c *conn) Kernel() (parts []divertdrv.KernelPart) {
 	if c.sendOnly {
 		return nil
 	}
-	for _, low := range c.filters.lowered {
+	for _, low := range c.filters().lowered {
 		p := divertdrv.KernelPart{Hook: low.Hook.Name, Never: low.Never}
 		for _, l := range low.Left {
 			p.Left = append(p.Left, divertdrv.KernelTest(l))
