@@ -96,26 +96,16 @@ func (c *conn) Caps() divertdrv.Caps {
 
 // Param reads a limit of the queue, or the version of WinDivert whose semantics this is.
 func (c *conn) Param(p divertdrv.Param) (uint64, error) {
-	switch {
-	case c.closing.Load():
+	if c.closing.Load() {
 		return 0, divertdrv.ErrClosed
-	case p == addr.VersionMajor, p == addr.VersionMinor:
-		return 2, nil
-	case int(p) < len(c.in.backlog.limit):
-		return c.in.backlog.limit[p].Load(), nil
 	}
-	return 0, divertdrv.ErrUnsupported
+	return c.in.backlog.param(p)
 }
 
 // SetParam sets a limit of the queue.
 func (c *conn) SetParam(p divertdrv.Param, v uint64) error {
-	lo, hi, _, ok := p.Range()
-	switch {
-	case c.closing.Load():
+	if c.closing.Load() {
 		return divertdrv.ErrClosed
-	case !ok || v < lo || v > hi:
-		return divertdrv.ErrInvalid
 	}
-	c.in.backlog.limit[p].Store(v)
-	return nil
+	return c.in.backlog.setParam(p, v)
 }

@@ -94,12 +94,12 @@ func (c *conn) lastID() uint32 {
 
 // covers says that an echo can have this id in a handle's queue.
 func (f *flight) covers(c *conn, id uint32) bool {
-	i := slices.IndexFunc(f.legs, func(l leg) bool { return l.to == c })
-	if i < 0 {
-		return false
+	for i := range f.legs {
+		if l := &f.legs[i]; l.to == c {
+			return int32(id-l.after) > 0 && (!f.landed.Load() || int32(id-l.last) <= 0)
+		}
 	}
-	l := &f.legs[i]
-	return int32(id-l.after) > 0 && (!f.landed.Load() || int32(id-l.last) <= 0)
+	return false
 }
 
 // expect remembers a packet that is passed.

@@ -95,7 +95,7 @@ func (c *conn) Close() error {
 	c.out.closed = true
 	c.out.mu.Unlock()
 	c.books.close(c)
-	errs = append(errs, c.release())
+	errs = append(errs, c.driver.shared.registry.Withdraw(c.rank.Opening(), time.Now()), c.release())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%w; what the kernel keeps goes with the process", err)
 	}

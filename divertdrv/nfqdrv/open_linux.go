@@ -21,6 +21,9 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	if err := d.supported(l, o); err != nil {
 		return nil, err
 	}
+	if l == addr.LayerReflect {
+		return d.openReflect(f, o)
+	}
 	filters, err := lowerAll(f, l, o.Flags&addr.Fragments != 0)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", divertdrv.ErrInvalid, err)
@@ -57,8 +60,8 @@ func denied(err error) error {
 // supported refuses what the driver cannot do.
 func (d *Driver) supported(l divertdrv.Layer, o *divertdrv.Options) error {
 	switch {
-	case l > addr.NetworkForward:
-		return fmt.Errorf("%w: layer %v; %s has network and forward", divertdrv.ErrUnsupported, l, Name)
+	case l > addr.NetworkForward && l != addr.LayerReflect:
+		return fmt.Errorf("%w: layer %v; %s has network, forward and reflect", divertdrv.ErrUnsupported, l, Name)
 	case o.Readers > 1:
 		return fmt.Errorf("%w: %d readers; %s has one queue for each handle and keeps its order", divertdrv.ErrUnsupported, o.Readers, Name)
 	case o.CutThrough && o.Flags&uncut != 0:
@@ -105,10 +108,17 @@ func (c *conn) open(ns int, o *divertdrv.Options) (err error) {
 	if err := c.openInjector(ns); err != nil {
 		return err
 	}
+	space, err := spaceOf(ns)
+	if err != nil {
+		return err
+	}
 	if c.table == nil {
-		return nil
+		return c.announce(space, o)
 	}
 	if err := c.install(c.driver.config.FailClosed); err != nil {
+		return err
+	}
+	if err := c.announce(space, o); err != nil {
 		return err
 	}
 	c.out.shift.foreign = c.driver.shared.foreign()
