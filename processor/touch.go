@@ -6,7 +6,7 @@ import (
 )
 
 // touchFrom is the number of flows from which the table is larger than the caches near a processor.
-const touchFrom = 1 << 14
+const touchFrom = 1 << 12
 
 // toucher is the hashes of a batch's packets; 0 where a packet has no flow.
 type toucher struct {
