@@ -42,7 +42,9 @@ func (f *benchFlags) livePeers(ctx context.Context, chosen []bench.Scenario, tel
 		return nil, err
 	}
 	c := nfqueue.Config{Self: selfDivert(), Peers: nfqueue.BuildPeers(ctx, module, folder, tell)}
-	chosen[at].Cases = slices.DeleteFunc(nfqueue.Scenario(c).Cases, func(c bench.Case) bool { return !slices.ContainsFunc(chosen[at].Cases, func(k bench.Case) bool { return k.Params.String() == c.Params.String() }) })
+	chosen[at].Cases = slices.DeleteFunc(nfqueue.Scenario(c).Cases, func(c bench.Case) bool {
+		return !slices.ContainsFunc(chosen[at].Cases, func(k bench.Case) bool { return k.Params.String() == c.Params.String() })
+	})
 	return func() error { return os.RemoveAll(folder) }, nil
 }
 
