@@ -52,6 +52,17 @@ const (
 	MeasureFlood   = "flood"
 )
 
+// Metrics of our own.
+const (
+	ArrivedShare = "arrived-share" // the part of a flood that arrived
+	// TripTime is the median of round trips, counted from when they began. Where a busy machine takes the processor away for longer
+	// than a trip takes, the time from when a trip was due says how busy it was, even in the median.
+	TripTime  = "trip-ns"
+	AddedTime = "added-ns" // the same without what it takes when nobody diverts
+
+	LostInUserSpace = "lost-user/packet" // of a flood, at the program's queue or in it
+)
+
 // The names of variants that goals speak of.
 const (
 	Ours        = "weir"              // the bare loop over a handle

@@ -33,23 +33,20 @@ func (l *lab) queue() (q queueRow, err error) {
 	return q, err
 }
 
-// deviceRow is what the kernel counted for a device.
-type deviceRow struct{ rx, dropped uint64 }
-
-// device reads /proc/net/dev.
-func device(ns int, name string) (d deviceRow, err error) {
+// deviceDrops reads in /proc/net/dev what a device dropped, either way.
+func deviceDrops(ns int, name string) (n uint64, err error) {
 	b, err := readIn(ns, "/proc/thread-self/net/dev")
 	if err != nil {
-		return d, err
+		return 0, err
 	}
 	for line := range bytes.Lines(b) {
 		dev, rest, ok := strings.Cut(strings.TrimSpace(string(line)), ":")
 		// received: bytes packets errors dropped fifo frame compressed multicast; then the same of what was sent
 		if f := strings.Fields(rest); ok && dev == name && len(f) >= 16 {
-			return deviceRow{rx: number(f[1]), dropped: number(f[3]) + number(f[11])}, nil
+			return number(f[3]) + number(f[11]), nil
 		}
 	}
-	return d, fmt.Errorf("no device %s in /proc/net/dev", name)
+	return 0, fmt.Errorf("no device %s in /proc/net/dev", name)
 }
 
 // backlogDrops reads /proc/net/softnet_stat, whose second column is what no processor's backlog had room for, in hexadecimal.
@@ -67,13 +64,14 @@ func backlogDrops() (n uint64, err error) {
 	return n, err
 }
 
-// routerDrops adds up what the router's IP threw away.
-func (l *lab) routerDrops() (n uint64, err error) {
-	b, err := readIn(l.router, "/proc/thread-self/net/snmp")
+// ipCounters reads the counters of IPv4 in /proc/net/snmp.
+func ipCounters(ns int) (map[string]uint64, error) {
+	b, err := readIn(ns, "/proc/thread-self/net/snmp")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var names []string
+	all := map[string]uint64{}
 	for line := range bytes.Lines(b) {
 		f := strings.Fields(string(line))
 		switch {
@@ -82,12 +80,18 @@ func (l *lab) routerDrops() (n uint64, err error) {
 			names = f
 		default:
 			for i := range min(len(names), len(f)) {
-				switch names[i] {
-				case "InHdrErrors", "InAddrErrors", "InDiscards", "OutDiscards", "OutNoRoutes":
-					n += number(f[i])
-				}
+				all[names[i]] = number(f[i])
 			}
 		}
 	}
-	return n, nil
+	return all, nil
+}
+
+// routerDrops adds up what the router's IP threw away.
+func (l *lab) routerDrops() (n uint64, err error) {
+	c, err := ipCounters(l.router)
+	for _, name := range []string{"InHdrErrors", "InAddrErrors", "InDiscards", "OutDiscards", "OutNoRoutes"} {
+		n += c[name]
+	}
+	return n, err
 }

@@ -17,8 +17,8 @@ import (
 const (
 	floodPort  = 11
 	floodEvery = 100 * time.Microsecond // how often some are sent
-	// The flood is over when nothing arrived for that long.
-	floodQuiet = 100 * time.Millisecond
+	// The flood is over when nothing arrived for that long and nothing waits, or for the longer time.
+	floodQuiet = 50 * time.Millisecond
 	floodLimit = 5 * time.Second
 )
 
@@ -27,6 +27,7 @@ const (
 	causeQueue  = "queue full"
 	causeMemory = "socket memory"
 
+	causeUnknown = "unknown"   // nobody counted it
 	causeProgram = "program: " // before what the program calls it
 )
 
@@ -36,7 +37,7 @@ type FloodResult struct {
 	Offered uint64  // those that the sender could send
 	Arrived uint64
 	Elapsed time.Duration
-	Lost    map[string]uint64 // by cause, "unknown" is what nobody counted
+	Lost    map[string]uint64 // by cause
 }
 
 // PerSecond is the rate that was offered.
@@ -60,7 +61,7 @@ func (r *FloodResult) inUserSpace() (n uint64) {
 	return n
 }
 
-// flood sends datagrams at a rate, whether they arrive or not. Nobody reads them: they are counted at the server's device, so that
+// flood sends datagrams at a rate, whether they arrive or not. Nobody reads them: they are counted by the server's IP, so that
 // receiving takes no processor from the program under test. It returns when no more arrive; lost has what the kernel counted.
 func (l *lab) flood(ctx context.Context, d time.Duration, perSecond float64) (r FloodResult, err error) {
 	r = FloodResult{Asked: perSecond}
@@ -123,7 +124,7 @@ func (r *FloodResult) account(c counts) {
 	r.Arrived = c.arrived
 	r.Lost = make(map[string]uint64)
 	for cause, n := range map[string]uint64{
-		causeQueue: c.queueFull, causeMemory: c.queueMemory, "device": c.device, "backlog": c.backlog, "router": c.router,
+		causeQueue: c.queueFull, causeMemory: c.queueMemory, causeProgram + "no verdict": c.waiting, "device": c.device, "backlog": c.backlog, "router": c.router,
 	} {
 		if n > 0 {
 			r.Lost[cause] = n
@@ -143,17 +144,22 @@ func (r *FloodResult) settle(byProgram map[string]uint64) {
 		}
 	}
 	if known := r.Arrived + r.LostTotal(); r.Offered > known {
-		r.Lost["unknown"] = r.Offered - known
+		r.Lost[causeUnknown] = r.Offered - known
 	}
 }
 
-// quiet waits until nothing more arrives.
+// quiet waits until no packet is on its way: the queue is empty and nothing more arrives. What stays in the queue without moving has
+// been forgotten.
 func (l *lab) quiet(ctx context.Context) (counts, error) {
 	last, err := l.counts()
-	for until := time.Now().Add(floodLimit); err == nil && ctx.Err() == nil && time.Now().Before(until); {
+	for moved := time.Now(); err == nil && ctx.Err() == nil && time.Since(moved) < floodLimit; {
 		time.Sleep(floodQuiet)
 		var now counts
-		if now, err = l.counts(); now.arrived == last.arrived {
+		now, err = l.counts()
+		switch {
+		case now.arrived != last.arrived:
+			moved = time.Now()
+		case now.waiting == 0:
 			return now, err
 		}
 		last = now
@@ -163,7 +169,8 @@ func (l *lab) quiet(ctx context.Context) (counts, error) {
 
 // counts are the kernel's, of all places on the way where a datagram can be lost.
 type counts struct {
-	arrived     uint64 // at the server's device
+	arrived     uint64 // at the server's IP
+	waiting     uint64 // in the queue now
 	queueFull   uint64 // as many packets waited as the queue holds
 	queueMemory uint64 // the program's socket was full
 	device      uint64 // dropped by a device on the way
@@ -173,32 +180,29 @@ type counts struct {
 
 func (c counts) since(b counts) counts {
 	return counts{
-		c.arrived - b.arrived, c.queueFull - b.queueFull, c.queueMemory - b.queueMemory, c.device - b.device,
+		c.arrived - b.arrived, c.waiting, c.queueFull - b.queueFull, c.queueMemory - b.queueMemory, c.device - b.device,
 		c.backlog - b.backlog, c.router - b.router,
 	}
 }
 
 func (l *lab) counts() (c counts, err error) {
-	var q queueRow
-	q, errQ := l.queue()
-	c.queueFull, c.queueMemory = q.full, q.memory
-	errs := []error{errQ}
+	q, err := l.queue()
+	c.waiting, c.queueFull, c.queueMemory = q.waiting, q.full, q.memory
+	errs := []error{err}
 	for _, d := range []struct {
-		ns      int
-		dev     string
-		arrived bool
-	}{{l.client, clientDev, false}, {l.router, leftDev, false}, {l.router, rightDev, false}, {l.server, serverDev, true}} {
-		row, err := device(d.ns, d.dev)
+		ns  int
+		dev string
+	}{{l.client, clientDev}, {l.router, leftDev}, {l.router, rightDev}, {l.server, serverDev}} {
+		n, err := deviceDrops(d.ns, d.dev)
 		errs = append(errs, err)
-		if d.arrived {
-			c.arrived = row.rx
-		}
-		c.device += row.dropped
+		c.device += n
 	}
-	var err1, err2 error
-	c.backlog, err1 = backlogDrops()
-	c.router, err2 = l.routerDrops()
-	return c, errors.Join(append(errs, err1, err2)...)
+	ip, err1 := ipCounters(l.server)
+	c.arrived = ip["InReceives"]
+	var err2, err3 error
+	c.backlog, err2 = backlogDrops()
+	c.router, err3 = l.routerDrops()
+	return c, errors.Join(append(errs, err1, err2, err3)...)
 }
 
 // number reads a decimal number; what is none is 0.

@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -140,11 +142,14 @@ func (p *program) wait() error {
 
 // failed adds what the program said; it has ended.
 func (p *program) failed(err error) error {
-	if text := strings.TrimSpace(string(p.says)); text != "" {
+	if text := strings.TrimSpace(colours.ReplaceAllString(string(p.says), "")); text != "" {
 		err = fmt.Errorf("%w; it said: %s", err, text)
 	}
-	return fmt.Errorf("%s: %w", strings.Join(p.cmd.Args, " "), err)
+	return fmt.Errorf("%s: %w", filepath.Base(p.cmd.Path), err)
 }
+
+// colours are what programs write for terminals.
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // saidMax is how much is kept of what a program says, in bytes: the end of it.
 const saidMax = 4096

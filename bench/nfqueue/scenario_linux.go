@@ -22,17 +22,9 @@ type measure struct {
 var measures = []measure{
 	{MeasureRate, bench.ByRate, true, takeRate},
 	{MeasureTCP, bench.ByBytes, true, takeTCP},
-	{MeasureLatency, tripTime, false, takeLatency},
-	{MeasureFlood, arrivedShare, false, takeFlood},
+	{MeasureLatency, AddedTime, false, takeLatency},
+	{MeasureFlood, ArrivedShare, false, takeFlood},
 }
-
-// Measures of our own.
-const (
-	arrivedShare = "arrived-share" // the part of a flood that arrived
-	// tripTime is the median of round trips, counted from when they began. Where a busy machine takes the processor away for longer
-	// than a trip takes, the time from when a trip was due says how busy it was, even in the median.
-	tripTime = "trip-ns"
-)
 
 // The filters of our programs.
 const (
@@ -70,7 +62,7 @@ func (c Config) variants(m measure) []bench.Variant {
 	}
 	all = append(all, m.variant(NoQueue, "the router forwards, and nobody diverts", contestant{}))
 	for _, p := range c.Peers {
-		v := m.variant(p.Name, p.About, contestant{argv: p.Argv, why: p.Why, rule: !p.OwnRule, ready: cmp.Or(p.Ready, readyLine), settle: p.Settle, window: p.Window})
+		v := m.variant(p.Name, p.About, contestant{argv: p.Argv, why: p.Why, peer: true, rule: !p.OwnRule, ready: cmp.Or(p.Ready, readyLine), settle: p.Settle, window: p.Window})
 		v.Peer = true
 		all = append(all, v)
 	}
@@ -81,6 +73,7 @@ func (c Config) variants(m measure) []bench.Variant {
 type contestant struct {
 	argv []string // nil: there is none, as in NoQueue
 	why  string   // why it cannot run
+	peer bool     // it is others'
 	rule bool     // the router has to be told to divert
 
 	ready  string        // what it says in a line when it is ready

@@ -14,6 +14,8 @@ const (
 	headerLen  = 28   // bytes of IPv4 and UDP before the payload
 	segmentLen = 1448 // bytes of payload in a TCP segment with time stamps, at an MTU of 1500
 
+	latencyWithout = 4 // that part of a run's time is spent to learn what a round trip takes without the program
+
 	// FloodRate is how many datagrams a second a flood offers.
 	FloodRate = 200_000
 )
@@ -25,28 +27,40 @@ type trial struct {
 	lab     *lab
 	program *program // nil: there is none
 	time    time.Duration
+	without time.Duration         // a round trip without the program
 	tally   func() (Tally, error) // ends the program
 }
 
 // run takes the measure once.
 func (t *trial) run(ctx context.Context, d time.Duration) (s bench.Sample, err error) {
-	t.time = d
+	t.time, s.Loss = d, map[string]uint64{}
 	if t.name == MeasureLatency { // the program inherits the processor
 		back, err := stayOnLast()
 		if err != nil {
 			return s, err
 		}
 		defer back()
+		r, err := t.lab.latency(ctx, d/latencyWithout)
+		if err != nil {
+			return s, err
+		}
+		t.without = r.Began.Percentile(50)
 	}
 	if t.program, err = t.begun(ctx); err != nil {
 		return s, err
 	}
 	t.tally = t.end
 	defer func() {
-		_, ended := t.tally()
+		tally, ended := t.tally()
 		err = errors.Join(err, ended)
+		for cause, n := range tally.Lost {
+			s.Loss[causeProgram+cause] += n
+		}
 	}()
 	err = t.take(ctx, t, &s)
+	if err != nil && t.peer && ctx.Err() == nil { // it must not end what all others do
+		return bench.Sample{Loss: map[string]uint64{causeProgram + "it failed: " + err.Error(): 1}}, nil
+	}
 	return s, err
 }
 
@@ -63,7 +77,11 @@ func (t *trial) end() (Tally, error) {
 	if t.program == nil {
 		return Tally{}, nil
 	}
-	return t.program.stop()
+	tally, err := t.program.stop()
+	if err != nil && t.peer { // what it measured stands, and it must not end what all others do
+		return Tally{Lost: map[string]uint64{"it failed: " + err.Error(): 1}}, nil
+	}
+	return tally, err
 }
 
 // watch measures what the program uses of the processors while f runs.
@@ -94,7 +112,7 @@ func takeRate(ctx context.Context, t *trial, s *bench.Sample) error {
 			err = errors.Join(err, fmt.Errorf("sent %d, but %d arrived and %d did not", r.Sent, r.Received, r.Lost))
 		}
 		s.Ops, s.Packets, s.Bytes, s.Elapsed = r.Received, r.Received, r.Received*(payloadLen+headerLen), r.Elapsed
-		s.Loss = map[string]uint64{"on the way": r.Lost, "damaged": r.Damaged}
+		s.Loss["on the way"], s.Loss["damaged"] = r.Lost, r.Damaged
 		s.Extra = map[string]float64{"reordered": float64(r.Reordered)}
 		return err
 	})
@@ -108,13 +126,15 @@ func takeTCP(ctx context.Context, t *trial, s *bench.Sample) error {
 	})
 }
 
+// takeLatency also measures the way without the program, just before: what the program adds is the difference.
 func takeLatency(ctx context.Context, t *trial, s *bench.Sample) error {
 	return t.watch(s, func() error {
 		r, err := t.lab.latency(ctx, t.time)
 		s.Ops, s.Elapsed = uint64(r.Trips.Count()), t.time
 		s.Latency = r.Trips
-		s.Extra = map[string]float64{tripTime: float64(r.Began.Percentile(50))}
-		s.Loss = map[string]uint64{"on the way": r.Lost}
+		s.Loss["on the way"] = r.Lost
+		trip := float64(r.Began.Percentile(50))
+		s.Extra = map[string]float64{TripTime: trip, AddedTime: max(trip-float64(t.without), 1)}
 		return err
 	})
 }
@@ -133,7 +153,7 @@ func takeFlood(ctx context.Context, t *trial, s *bench.Sample) error {
 	s.Ops, s.Packets, s.Bytes, s.Elapsed = r.Arrived, r.Arrived, r.Arrived*(payloadLen+headerLen), r.Elapsed
 	s.Loss = r.Lost
 	s.Extra = map[string]float64{
-		arrivedShare: float64(r.Arrived) / float64(max(r.Offered, 1)), "offered/s": r.PerSecond(), "user-space-lost": float64(r.inUserSpace()),
+		ArrivedShare: float64(r.Arrived) / float64(max(r.Offered, 1)), "offered/s": r.PerSecond(), LostInUserSpace: float64(r.inUserSpace()) / float64(max(r.Offered, 1)),
 	}
 	return nil
 }

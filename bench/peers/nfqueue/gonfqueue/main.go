@@ -79,17 +79,24 @@ func tuned(number uint16) (*nfqueue.Nfqueue, error) {
 	return q, nil
 }
 
-// loop accepts every packet, one by one. The example prints each, which this does not.
+// tally is what the program says at its end.
+type tally struct {
+	Received uint64            `json:"received"`
+	Passed   uint64            `json:"passed"`
+	Lost     map[string]uint64 `json:"lost"`
+}
+
+// loop accepts every packet, one by one. As the example it does not look at errors of verdicts, but counts them; it does not print.
 func loop(ctx context.Context, q *nfqueue.Nfqueue) error {
-	var received, passed uint64
+	t := tally{Lost: map[string]uint64{}}
 	var failed error
 	err := q.RegisterWithErrorFunc(ctx, func(a nfqueue.Attribute) int {
-		received++
+		t.Received++
 		if err := q.SetVerdict(*a.PacketID, nfqueue.NfAccept); err != nil {
-			failed = err
-			return -1
+			t.Lost["verdict not sent"]++
+		} else {
+			t.Passed++
 		}
-		passed++
 		return 0
 	}, func(err error) int {
 		if ctx.Err() == nil {
@@ -108,5 +115,5 @@ func loop(ctx context.Context, q *nfqueue.Nfqueue) error {
 	if failed != nil {
 		return failed
 	}
-	return json.NewEncoder(os.Stdout).Encode(map[string]uint64{"received": received, "passed": passed})
+	return json.NewEncoder(os.Stdout).Encode(t)
 }
