@@ -31,3 +31,6 @@ require (
 )
 
 replace github.com/weirnet/weir => ../..
+
+// The version that is measured, whatever other peers ask for.
+replace github.com/google/gopacket => github.com/google/gopacket v1.1.19
