@@ -165,7 +165,7 @@ func short(v float64) string {
 	for _, u := range []struct {
 		unit float64
 		text string
-	}{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
+	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
 		if v >= u.unit {
 			return fmt.Sprintf("%.3g%s", v/u.unit, u.text)
 		}

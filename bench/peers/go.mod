@@ -56,7 +56,7 @@ require (
 	golang.zx2c4.com/wintun v0.0.0-20230126152724-0fa3db229ce2 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20251213004720-97cd9d5aeac2 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20251222181119-0a764e51fe1b // indirect
-	google.golang.org/protobuf v1.36.11 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/ini.v1 v1.67.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 )
@@ -64,3 +64,6 @@ require (
 replace github.com/weirnet/weir => ../..
 
 tool github.com/apernet/OpenGFW
+
+// The version that is measured, whatever other peers ask for.
+replace github.com/google/gopacket => github.com/google/gopacket v1.1.19

@@ -17,7 +17,7 @@ import (
 var CaptureFormats = []string{"pcap"}
 
 // capturePackets are in a file, 640 bytes on average.
-const capturePackets = 20_000
+const capturePackets = 5_000
 
 // Capture is a file of mixed packets in a folder of its own, as Ethernet frames.
 type Capture struct {

@@ -91,8 +91,8 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 }
 
 func (f *benchFlags) bench(cmd *cobra.Command, names []string) error {
-	if f.strict && !f.gates {
-		return wrongf("--strict goes with --gates")
+	if err := f.check(); err != nil {
+		return wrong(err)
 	}
 	all := benchScenarios()
 	if f.list {
@@ -113,6 +113,20 @@ func (f *benchFlags) bench(cmd *cobra.Command, names []string) error {
 		return failed
 	}
 	return err
+}
+
+func (f *benchFlags) check() error {
+	switch {
+	case f.strict && !f.gates:
+		return errors.New("--strict goes with --gates")
+	case f.runs < 1 || f.runs > bench.RunsMax:
+		return fmt.Errorf("--runs %d: want 1 to %d", f.runs, bench.RunsMax)
+	case f.time < bench.TimeMin || f.time > bench.TimeMax:
+		return fmt.Errorf("--time %v: want %v to %v", f.time, bench.TimeMin, bench.TimeMax)
+	case f.max < 0 || f.seed == 0:
+		return fmt.Errorf("--max %v: want 0 or more; --seed %d: want any number but 0", f.max, f.seed)
+	}
+	return nil
 }
 
 // report measures, or reads what was measured.
