@@ -15,6 +15,7 @@ import (
 type policyExplainFlags struct {
 	capture string
 	local   []string
+	allow   []string
 	nth     int
 	asJSON  bool
 }
@@ -56,6 +57,7 @@ outbound unless it says otherwise. With --json it prints one JSON object on each
 	flags.StringVarP(&f.capture, "read", "r", "", "`capture` file (pcap, pcapng, either with gzip)")
 	localFlag(flags, &f.local)
 	flags.IntVar(&f.nth, "packet", 0, "with -r: only this IP packet, by its `number` from 1; 0: all")
+	allowWriteFlag(flags, &f.allow)
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object on each line")
 	return cmd
 }
@@ -69,7 +71,7 @@ func (f *policyExplainFlags) explain(to io.Writer, path string, words []string) 
 	case f.capture != "" && len(words) > 0:
 		return wrongf("%q: a packet in words does not go with -r", words[0])
 	}
-	file, err := loadPolicy(path)
+	file, err := loadPolicy(path, f.allow)
 	if err != nil {
 		return wrong(err)
 	}

@@ -33,7 +33,7 @@ func (f *runFlags) job(cmd *cobra.Command, arg string) (*job, error) {
 	var err error
 	var spec policy.Driver
 	if isPolicy(arg) {
-		spec, err = j.readPolicy(arg)
+		spec, err = j.readPolicy(arg, f.allowWrite)
 	} else {
 		err = j.readFilter(arg)
 	}
@@ -57,8 +57,8 @@ func isPolicy(arg string) bool {
 	return err == nil && !info.IsDir()
 }
 
-func (j *job) readPolicy(path string) (policy.Driver, error) {
-	file, err := loadPolicy(path)
+func (j *job) readPolicy(path string, allow []string) (policy.Driver, error) {
+	file, err := loadPolicy(path, allow)
 	if err != nil {
 		return policy.Driver{}, err
 	}
@@ -66,8 +66,14 @@ func (j *job) readPolicy(path string) (policy.Driver, error) {
 	return file.Driver, nil
 }
 
-func loadPolicy(path string) (*policy.File, error) {
-	return policy.Load(path, policy.Options{Factories: callouts.Factories()})
+// loadPolicy reads a policy with the callouts that ship; it may write to the directories that are allowed, beside its own.
+func loadPolicy(path string, allowWrite []string) (*policy.File, error) {
+	return policy.Load(path, policy.Options{Factories: callouts.Factories(), WriteDirs: allowWrite})
+}
+
+// allowWriteFlag adds --allow-write, for commands that read policies.
+func allowWriteFlag(flags *pflag.FlagSet, dirs *[]string) {
+	flags.StringArrayVar(dirs, "allow-write", nil, "`directory` that the policy may write to, beside its own; may be given several times")
 }
 
 func (j *job) readFilter(text string) error {

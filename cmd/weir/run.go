@@ -18,7 +18,7 @@ import (
 
 type runFlags struct {
 	driver, in, out     string
-	local               []string
+	local, allowWrite   []string
 	seed                uint64
 	packets             int
 	count               uint64
@@ -85,6 +85,7 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.in, "read", "r", "", "`capture` to read: pcap or pcapng, plain or with gzip; - is standard input")
 	flags.StringVarP(&f.out, "write", "w", "", "pcapng `file` for what passes and is injected")
 	localFlag(flags, &f.local)
+	allowWriteFlag(flags, &f.allowWrite)
 	flags.IntVar(&f.packets, "packets", policy.PacketsDefault, "with sim: `number` of packets to make; 0: without end")
 	flags.Uint64Var(&f.seed, "seed", policy.SeedDefault, "with sim: `seed` of the packets")
 	flags.Uint64VarP(&f.count, "count", "n", 0, "stop after so many received `packets`")

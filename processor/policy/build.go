@@ -11,7 +11,6 @@ import (
 type compiler struct {
 	*decoder
 	file     *File
-	src      *source
 	factory  map[string]Factory
 	callouts map[string]processor.Callout // those whose factory failed are nil
 	names    []string                     // of the callouts, in order
@@ -20,16 +19,13 @@ type compiler struct {
 // versionKnown is the version of the format.
 const versionKnown = 1
 
-func build(d *decoder, doc *document, src string, opts Options) *File {
-	if v := doc.Version; v.V != versionKnown {
-		d.at(v.node, "version %s is unknown here; want %d", shorten(v.node.text), versionKnown)
-	}
+func build(d *decoder, doc *document, opts Options) *File {
 	c := &compiler{
-		decoder: d, file: &File{Name: d.file, Version: int(doc.Version.V)}, src: newSource(src),
+		decoder: d, file: &File{Name: d.files[0], Files: d.files, Version: versionKnown, document: doc},
 		factory: opts.Factories, callouts: map[string]processor.Callout{},
 	}
 	c.file.Driver = c.driver(&doc.Driver)
-	c.file.Rules = doc.Rules.rules()
+	c.file.Rules = doc.Rules.V.rules()
 	c.buildCallouts(doc.Callouts)
 	c.buildSublayers(doc.Sublayers)
 	c.buildFilters(doc.Filters)
@@ -52,7 +48,7 @@ func (c *compiler) finish() {
 	}
 	var err error
 	if c.file.Policy, err = processor.NewPolicy(sublayers, filters); err != nil {
-		c.add(0, 0, "%v", err)
+		c.add(c.file.Name, 0, 0, "%v", err)
 		return
 	}
 	for i, w := range c.file.Policy.Weights() {
@@ -82,7 +78,7 @@ func (c *compiler) take(seen names, n placed[name], what string) bool {
 		return false
 	}
 	if first := seen[n.V]; first != nil {
-		c.at(n.node, "%s %s is defined at line %d already; rename one", what, quote(string(n.V)), first.line)
+		c.at(n.node, "%s %s is defined at %s already; rename one", what, quote(string(n.V)), first.seenFrom(n.node))
 		return false
 	}
 	seen[n.V] = n.node
@@ -95,7 +91,7 @@ func (c *compiler) buildSublayers(list []placed[sublayerSpec]) {
 		c.take(seen, s.V.Name, "sublayer")
 		c.file.Sublayers = append(c.file.Sublayers, Sublayer{
 			Sublayer: processor.Sublayer{Name: string(s.V.Name.V), Weight: s.V.Weight},
-			Line:     s.node.line, Column: s.node.column,
+			Place:    placeOf(s.node),
 		})
 	}
 }
@@ -112,7 +108,7 @@ func (c *compiler) buildCallouts(list []placed[calloutSpec]) {
 		c.callouts[name] = callout
 		c.names = append(c.names, name)
 		c.file.Callouts = append(c.file.Callouts, Callout{
-			Callout: callout, Type: s.V.Type.V, Line: s.node.line, Column: s.node.column,
+			Callout: callout, Type: s.V.Type.V, Place: placeOf(s.node),
 		})
 	}
 }
@@ -129,7 +125,7 @@ func (c *compiler) makeCallout(s *placed[calloutSpec]) processor.Callout {
 	}
 	config := s.V.Config.node
 	if config == nil {
-		config = &node{line: s.node.line, column: s.node.column}
+		config = &node{src: s.node.src, line: s.node.line, column: s.node.column}
 	}
 	before := len(c.list)
 	callout, err := factory(string(s.V.Name.V), func(into any) error { return c.config(config, into) })
