@@ -34,8 +34,9 @@ func newCheck() *cobra.Command {
 		Long: `Reads a policy, compiles its filters and callouts, and opens nothing. It prints every error with file, line and column, at once, and
 then the exit status is 2; or "ok" and what the policy has. Warnings are about what works but is hardly meant, such as a filter
 that is never asked; they do not change the exit status, unless --strict asks for it.`,
-		Example: "  weir check examples/quickstart.yaml\n  weir check policy.yaml --json | jq '.errors[].msg'\n  weir check policy.yaml --strict && weir reload",
-		Args:    take(1, "the policy file"),
+		Example:           "  weir check examples/quickstart.yaml\n  weir check policy.yaml --json | jq '.errors[].msg'\n  weir check policy.yaml --strict && weir reload",
+		Args:              take(1, "the policy file"),
+		ValidArgsFunction: completePolicy,
 		RunE: does(func(cmd *cobra.Command, args []string) error {
 			c, err := check(args[0], allow)
 			if err != nil {

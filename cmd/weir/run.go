@@ -50,6 +50,9 @@ of every packet. A second Ctrl-C ends it at once.
 With --verify all rules for callouts are enforced, whatever the policy says of them, and each breach is told: in the log when it is
 first seen, and at the end with how often. Breaches do not change the exit status.
 
+Each flag can be given by a variable instead: WEIR_ and its name, with _ for -, as in WEIR_LOG_LEVEL=debug. 'weir config show' says
+what comes of it.
+
 With --json the result is one object on standard output, described in
 docs/policy.md; logs and progress go to standard error. Exit status: 0 done, 1 failed, 2 wrong usage or policy.`,
 		Example: `  weir run examples/quickstart.yaml
@@ -58,8 +61,12 @@ docs/policy.md; logs and progress go to standard error. Exit status: 0 done, 1 f
   weir run policy.yaml --dry-run
   weir run policy.yaml --verify --json | jq .violations
   tcpdump -w - | weir run policy.yaml -r - --json`,
-		Args: take(1, "the policy file or filter"),
+		Args:              take(1, "the policy file or filter"),
+		ValidArgsFunction: completePolicy,
 		RunE: does(func(cmd *cobra.Command, args []string) error {
+			if _, err := fromEnvironment(cmd.Flags()); err != nil {
+				return wrong(err)
+			}
 			job, err := f.job(cmd, args[0])
 			if err != nil {
 				return err
@@ -71,12 +78,20 @@ docs/policy.md; logs and progress go to standard error. Exit status: 0 done, 1 f
 		}),
 	}
 	f.define(cmd.Flags())
+	f.complete(cmd)
+	return cmd
+}
+
+// complete has the shell offer what the flags take.
+func (f *runFlags) complete(cmd *cobra.Command) {
 	for flag, words := range map[string][]string{
 		"driver": daemon.Backends(), "log-level": daemon.LogLevels(), "log-format": daemon.LogFormats(),
 	} {
 		complete(cmd, flag, words)
 	}
-	return cmd
+	completeFiles(cmd, "read", captureEndings...)
+	completeFiles(cmd, "write", "pcapng")
+	completeDirs(cmd, "allow-write")
 }
 
 func (f *runFlags) define(flags *pflag.FlagSet) {

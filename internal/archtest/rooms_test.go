@@ -32,6 +32,7 @@ const (
 	rapid     = "pgregory.net/rapid"
 	goleak    = "go.uber.org/goleak"
 	gvisor    = "gvisor.dev/gvisor"
+	schema    = "github.com/santhosh-tekuri/jsonschema/v6"
 	histogram = "github.com/HdrHistogram/hdrhistogram-go"
 	metrics   = "github.com/prometheus/client_golang"
 )
@@ -158,7 +159,7 @@ const (
 )
 
 // witnesses may be imported by the tests of every room: other people's implementations to be measured by.
-var witnesses = []string{rapid, goleak, gvisor, gopacket}
+var witnesses = []string{rapid, goleak, gvisor, gopacket, schema}
 
 // A guard keeps a package to some rooms, whatever the rooms' own lines allow.
 type guard struct {

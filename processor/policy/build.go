@@ -2,6 +2,7 @@ package policy
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/weirnet/weir/processor"
@@ -100,7 +101,7 @@ func (c *compiler) buildCallouts(list []placed[calloutSpec]) {
 	seen := names{}
 	for _, s := range within(c, list, CalloutsMax, "callouts") {
 		fresh := c.take(seen, s.V.Name, "callout")
-		callout := c.makeCallout(&s)
+		callout, config := c.makeCallout(&s)
 		if !fresh {
 			continue
 		}
@@ -108,32 +109,37 @@ func (c *compiler) buildCallouts(list []placed[calloutSpec]) {
 		c.callouts[name] = callout
 		c.names = append(c.names, name)
 		c.file.Callouts = append(c.file.Callouts, Callout{
-			Callout: callout, Type: s.V.Type.V, Place: placeOf(s.node),
+			Callout: callout, Type: s.V.Type.V, Place: placeOf(s.node), config: config,
 		})
 	}
 }
 
-// makeCallout runs the factory of the callout's type; nil: it failed, which was reported.
-func (c *compiler) makeCallout(s *placed[calloutSpec]) processor.Callout {
+// makeCallout runs the factory of the callout's type; nil: it failed, which was reported. config is what it decoded.
+func (c *compiler) makeCallout(s *placed[calloutSpec]) (callout processor.Callout, config reflect.Type) {
 	if s.V.Type.node == nil || s.V.Type.node.kind != scalar {
-		return nil
+		return nil, nil
 	}
 	factory, ok := c.factory[s.V.Type.V]
 	if !ok {
 		c.unknown(s.V.Type.node, "callout type", s.V.Type.V, slices.Sorted(maps.Keys(c.factory)))
-		return nil
+		return nil, nil
 	}
-	config := s.V.Config.node
-	if config == nil {
-		config = &node{src: s.node.src, line: s.node.line, column: s.node.column}
+	from := s.V.Config.node
+	if from == nil {
+		from = &node{src: s.node.src, line: s.node.line, column: s.node.column}
 	}
 	before := len(c.list)
-	callout, err := factory(string(s.V.Name.V), func(into any) error { return c.config(config, into) })
+	callout, err := factory(string(s.V.Name.V), func(into any) error {
+		if config = reflect.TypeOf(into); config.Kind() == reflect.Pointer {
+			config = config.Elem()
+		}
+		return c.config(from, into)
+	})
 	if err != nil {
 		if len(c.list) == before {
-			c.at(config, "callout %s: %v", quote(string(s.V.Name.V)), err)
+			c.at(from, "callout %s: %v", quote(string(s.V.Name.V)), err)
 		}
-		return nil
+		return nil, nil
 	}
-	return callout
+	return callout, config
 }

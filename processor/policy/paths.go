@@ -18,7 +18,7 @@ type bounds struct {
 // path returns the path that a value names, from the directory of its file, and reports one that leads out.
 func (d *decoder) path(n *node, use string) string {
 	p := relative(n.src.name, n.text)
-	write := use == "write"
+	write := use != "read"
 	if p == "" || !write && n.src.below == "" || d.bounds.hold(p, write) {
 		return p
 	}

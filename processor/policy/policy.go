@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"time"
 
 	"github.com/weirnet/weir/divertdrv"
@@ -112,4 +113,6 @@ type Callout struct {
 	processor.Callout
 	Type string
 	Place
+
+	config reflect.Type // what its factory decodes; nil: nothing
 }
