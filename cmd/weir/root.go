@@ -42,7 +42,7 @@ WinDivert, which permit it, block it, or give it to a callout that counts, rewri
 	root.SetHelpCommandGroupID(groupProgram)
 	root.SetCompletionCommandGroupID(groupProgram)
 	root.AddCommand(newRun(), newDump(), newInit(), newCheck(), newConfig(), newExplain(), newFilter(),
-		newDoctor(), newMan(), newVersion())
+		newService(), newDoctor(), newMan(), newVersion())
 	return root
 }
 

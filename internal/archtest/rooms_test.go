@@ -137,6 +137,7 @@ var rooms = []room{
 	},
 
 	{dir: "internal/doctor", may: []string{everything}, modules: []string{xsys, ebpf}, why: "it tries what the platform can do"},
+	{dir: "internal/service", modules: []string{xsys}, why: "it speaks with the system's service manager, and knows of weir its name and its command only"},
 	{dir: "internal/daemon", may: []string{everything}, modules: []string{zap, metrics, xsys}, why: "the daemon's wiring: it logs and exports metrics"},
 	{dir: "bench/...", may: []string{everything}, modules: []string{histogram, gopacket, xsys}, why: "it measures what embedders use"},
 	{
