@@ -44,6 +44,10 @@ func (b *Batch) Extend(a *Address, off, n, used int, token uint64) {
 // Token returns what the driver called packet i.
 func (b *Batch) Token(i int) uint64 { return b.slots[i].token }
 
+// SetToken calls packet i something else: for a driver that wraps others and must know whose it is. It calls it by its old name
+// again before it completes it. Drivers leave the upper 8 bits of a token to who wraps them.
+func (b *Batch) SetToken(i int, token uint64) { b.slots[i].token = token }
+
 // Changed says whether packet i's bytes or length were changed since it was received.
 func (b *Batch) Changed(i int) bool { return b.slots[i].note.changed }
 

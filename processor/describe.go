@@ -8,8 +8,8 @@ import (
 	"github.com/weirnet/weir/divertdrv/wire"
 )
 
-// describe says in a line what a packet is: direction, ends, and what its transport says.
-func describe(p *divertdrv.Packet) string {
+// Describe says in a line what a packet is: direction, ends, and what its transport says.
+func Describe(p *divertdrv.Packet) string {
 	h := p.Headers()
 	way := "inbound"
 	switch {

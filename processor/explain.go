@@ -80,7 +80,7 @@ func (x *Explainer) Feed(p *divertdrv.Packet) { x.judge(p, nil) }
 
 // Explain shows a packet and says what became of it. The packet may be changed by callouts.
 func (x *Explainer) Explain(p *divertdrv.Packet) *Explanation {
-	t := &tracer{e: &Explanation{Packet: describe(p), Layers: []LayerExplanation{}}}
+	t := &tracer{e: &Explanation{Packet: Describe(p), Layers: []LayerExplanation{}}}
 	before := x.h.Stats().Injected
 	x.judge(p, t)
 	t.e.Injected = x.h.Stats().Injected - before
@@ -222,7 +222,7 @@ func describeFlow(f *Flow) string {
 	if f == nil {
 		return ""
 	}
-	s := map[flowState]string{flowOpening: "opening", flowAnswered: "answered", flowOpen: "established", flowClosed: "closed"}[f.state]
+	s := f.state.String()
 	if f.Outbound() {
 		s += ", opened by this host"
 	} else {

@@ -24,11 +24,13 @@ type Flow struct {
 	ready   bool // in queue.ready; guarded by queue.mu
 
 	hash     uint32 // the low half of the key's hash
+	opened   uint32 // when its first packet came: seconds by the worker's clock
 	queue    *flowQueue
 	table    *flowTable
 	contexts atomic.Pointer[flowContext]
 	jobs     jobList // guarded by queue.mu
-	_        [16]byte
+	packets  uint64
+	bytes    uint64
 }
 
 // A flow costs 128 bytes, two cache lines, and 16 in the index.

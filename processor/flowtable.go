@@ -92,7 +92,12 @@ func (t *flowTable) find(data []byte, h *divertdrv.Headers, now int64) (f *Flow,
 	} else {
 		return nil, false, srcHigh
 	}
+	if fresh {
+		f.opened, f.packets, f.bytes = uint32(now/int64(time.Second)), 0, 0
+	}
 	f.seen = now
+	f.packets++
+	f.bytes += uint64(len(data))
 	f.flags |= flowUsed
 	return f, fresh, srcHigh
 }

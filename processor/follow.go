@@ -46,6 +46,15 @@ func (k *classifier) tell(p *divertdrv.Packet, r result) {
 	if len(k.follows) == 0 {
 		return
 	}
+	o := outcome(p, r)
+	for _, f := range k.follows {
+		k.followed(f, o)
+	}
+	clear(k.follows)
+	k.follows = k.follows[:0]
+}
+
+func outcome(p *divertdrv.Packet, r result) Outcome {
 	o := Outcome{Addr: p.Addr, Data: p.Data, Fate: Passed}
 	switch {
 	case r.held:
@@ -56,11 +65,7 @@ func (k *classifier) tell(p *divertdrv.Packet, r result) {
 			o.Filter, o.Layer = r.by.Name, r.layer
 		}
 	}
-	for _, f := range k.follows {
-		k.followed(f, o)
-	}
-	clear(k.follows)
-	k.follows = k.follows[:0]
+	return o
 }
 
 func (k *classifier) followed(f follow, o Outcome) {

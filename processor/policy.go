@@ -135,6 +135,15 @@ func (p *Policy) Filters() []string {
 	return names
 }
 
+// All returns the filters in the order given, each with its sublayer, and with what its weight came to.
+func (p *Policy) All() []Filter {
+	all := make([]Filter, len(p.filters))
+	for i := range p.filters {
+		all[i] = p.filters[i].Filter
+	}
+	return all
+}
+
 // has says whether a filter has the name.
 func (p *Policy) has(name string) bool { return p.names[name] }
 

@@ -54,6 +54,7 @@ const (
 type Processor struct {
 	policy     atomic.Pointer[Policy]
 	callouts   atomic.Pointer[callouts] // those that are registered
+	observer   atomic.Pointer[Observer] // nil: nobody
 	changing   sync.Mutex               // held while policy or callouts are replaced
 	static     *Session                 // of transactions whose objects stay
 	rules      Rules
@@ -100,7 +101,7 @@ func New(cfg Config) (*Processor, error) {
 	}
 	p.policy.Store(cfg.Policy)
 	origins := inject.NewOrigins()
-	for _, h := range cfg.Handles {
+	for i, h := range cfg.Handles {
 		injector := cfg.Injector
 		if injector == nil {
 			own, err := inject.New(h, inject.Config{
@@ -113,7 +114,9 @@ func New(cfg Config) (*Processor, error) {
 			p.injectors = append(p.injectors, own)
 		}
 		for range h.Options().Readers {
-			p.workers = append(p.workers, newWorker(p, h, injector, &cfg))
+			w := newWorker(p, h, injector, &cfg)
+			w.handle = i
+			p.workers = append(p.workers, w)
 		}
 	}
 	p.adviseOn(cfg.Policy, everyFilter)
@@ -278,6 +281,7 @@ func (p *Processor) finish() error {
 // Change is what a new policy changed, by names of filters.
 type Change struct {
 	Added, Removed []string
+	Changed        []string // those that have the same name and do something else
 }
 
 // Apply swaps the policy, atomically: each batch is judged by one policy. It may be called from any goroutine at any time.
@@ -301,7 +305,15 @@ func (p *Processor) apply(pol *Policy) (Change, error) {
 	p.policy.Store(pol)
 	known.withdraw(changed(pol, old))
 	p.adviseOn(pol, everyFilter)
-	return Change{Added: missing(pol, old), Removed: missing(old, pol)}, nil
+	return Change{Added: missing(pol, old), Removed: missing(old, pol), Changed: different(pol, old)}, nil
+}
+
+// Adopt waits for the batches at hand, so that all that comes is judged by the policy in force, and callouts that it does not name
+// are not called any more, but for what they deferred or pended. It must not be called from Classify.
+func (p *Processor) Adopt() {
+	for _, w := range p.workers {
+		w.takeUp()
+	}
 }
 
 // missing returns the filters of a that b has not.
@@ -310,6 +322,24 @@ func missing(a, b *Policy) []string {
 	for _, n := range a.Filters() {
 		if !b.has(n) {
 			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// different returns the filters that a and b both have, and that do something else in each.
+func different(a, b *Policy) (names []string) {
+	if a == b {
+		return nil
+	}
+	before := make(map[string]*Filter, len(b.filters))
+	for i := range b.filters {
+		before[b.filters[i].Name] = &b.filters[i].Filter
+	}
+	for i := range a.filters {
+		f := &a.filters[i].Filter
+		if g := before[f.Name]; g != nil && !f.same(g) {
+			names = append(names, f.Name)
 		}
 	}
 	return names

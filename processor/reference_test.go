@@ -299,7 +299,7 @@ func (w *world) packet() bool {
 	}
 	if r.pass != pass || got != cause || !slices.Equal(w.calls, w.model.Calls) || !slices.Equal(p.Data, n.Data) {
 		w.t.Fatalf("packet %d, %s at %v\n% x\nprocessor: passes %v %s\n%+v\nreference: passes %v %s\n%+v",
-			w.id, describe(p), time.Duration(w.now), data, r.pass, got, w.calls, pass, cause, w.model.Calls)
+			w.id, Describe(p), time.Duration(w.now), data, r.pass, got, w.calls, pass, cause, w.model.Calls)
 	}
 	return pass
 }

@@ -26,12 +26,15 @@ type worker struct {
 	h     *divertdrv.Handle
 	batch *divertdrv.Batch
 
+	handle int // h's place in Config.Handles
+
 	mu sync.Mutex // guards all below, but for counters
 	classifier
 	flows      *flowTable
 	known      *callouts // those that are registered
 	generation uint32    // of policy and known; a flow that was authorised by another is authorised again
 	latest     int64     // with packetTime: the time of the packet that is latest
+	observer   *Observer // of the batch; nil: nobody
 }
 
 // run returns nil when the handle gives no more packets.
@@ -60,6 +63,7 @@ func (w *worker) judgeBatch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.adopt()
+	w.observer = w.p.observer.Load()
 	now := w.p.now()
 	w.flows.touch(w.batch.Packets())
 	for i := range w.batch.Packets() {
@@ -113,6 +117,7 @@ func (w *worker) adopt() {
 // packet judges packet i of the batch.
 func (w *worker) packet(i int, now int64) {
 	p := &w.batch.Packets()[i]
+	w.observe(p)
 	r := w.judge(i, p, now)
 	flow := w.c.Flow
 	w.c.held = nil
@@ -127,6 +132,7 @@ func (w *worker) packet(i int, now int64) {
 		p.Set(divertdrv.Pass, reason.Unmarked)
 	}
 	w.tell(p, r)
+	w.observed(p, r, flow)
 }
 
 // tick takes up a new policy, and ends flows that have been silent for too long; it is for when no packets come.
@@ -135,6 +141,13 @@ func (w *worker) tick() {
 	defer w.mu.Unlock()
 	w.adopt()
 	w.flows.sweep(w.time(), max(sweepMin, w.flows.used/64))
+}
+
+// takeUp takes up a new policy between two batches.
+func (w *worker) takeUp() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.adopt()
 }
 
 const sweepMin = 4096

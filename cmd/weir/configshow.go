@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weirnet/weir/processor/callouts"
 	"github.com/weirnet/weir/processor/policy"
 )
 
@@ -68,7 +69,7 @@ var ofDriver = map[string]string{
 
 // shown lists the settings; from says by which variable a flag was set.
 func (f *runFlags) shown(cmd *cobra.Command, path string, from map[string]string, effective bool) (*shownConfig, error) {
-	j, err := f.job(cmd, path)
+	j, err := f.job(cmd, path, callouts.Factories())
 	if err != nil {
 		return nil, err
 	}

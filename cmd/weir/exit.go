@@ -14,6 +14,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2 // wrong usage, filter or policy
+
+	exitOverrun = 3 // draining took too long
 )
 
 // streams are where a command reads and writes; tests give buffers.

@@ -24,16 +24,19 @@ type job struct {
 	file *policy.File // nil: a filter by itself
 }
 
-// job reads the argument and the flags.
-func (f *runFlags) job(cmd *cobra.Command, arg string) (*job, error) {
-	j := &job{plan: daemon.Plan{Count: f.count, Timeout: f.timeout, Verify: f.verify}}
+// job reads the argument and the flags. factories make the policy's callouts.
+func (f *runFlags) job(cmd *cobra.Command, arg string, factories map[string]policy.Factory) (*job, error) {
+	j := &job{plan: daemon.Plan{Count: f.count, Timeout: f.timeout, Verify: f.verify, Drain: f.drain / drainSteps}}
 	if f.timeout < 0 {
 		return nil, wrongf("--timeout %v: want a time of 0 or more", f.timeout)
+	}
+	if f.drain <= 0 {
+		return nil, wrongf("--drain %v: want a time of more than 0", f.drain)
 	}
 	var err error
 	var spec policy.Driver
 	if isPolicy(arg) {
-		spec, err = j.readPolicy(arg, f.allowWrite)
+		spec, err = j.readPolicy(arg, policy.Options{Factories: factories, WriteDirs: f.allowWrite})
 	} else {
 		err = j.readFilter(arg)
 	}
@@ -57,11 +60,12 @@ func isPolicy(arg string) bool {
 	return err == nil && !info.IsDir()
 }
 
-func (j *job) readPolicy(path string, allow []string) (policy.Driver, error) {
-	file, err := loadPolicy(path, allow)
+func (j *job) readPolicy(path string, opts policy.Options) (policy.Driver, error) {
+	file, err := policy.Load(path, opts)
 	if err != nil {
 		return policy.Driver{}, err
 	}
+	j.plan.Path, j.plan.Files = path, file.Files
 	j.file, j.plan.Policy, j.plan.Handles, j.plan.Rules = file, file.Policy, file.Handles, file.Rules
 	return file.Driver, nil
 }

@@ -10,6 +10,7 @@ import (
 // The groups of commands in the help text.
 const (
 	groupPackets = "packets"
+	groupRunning = "running"
 	groupText    = "text"
 	groupProgram = "program"
 )
@@ -36,6 +37,7 @@ WinDivert, which permit it, block it, or give it to a callout that counts, rewri
 	}
 	root.AddGroup(
 		&cobra.Group{ID: groupPackets, Title: "Packets:"},
+		&cobra.Group{ID: groupRunning, Title: "A running weir:"},
 		&cobra.Group{ID: groupText, Title: "Policies and filters:"},
 		&cobra.Group{ID: groupProgram, Title: "This program:"},
 	)
@@ -43,6 +45,7 @@ WinDivert, which permit it, block it, or give it to a callout that counts, rewri
 	root.SetCompletionCommandGroupID(groupProgram)
 	root.AddCommand(newRun(), newDump(), newInit(), newCheck(), newConfig(), newExplain(), newFilter(),
 		newService(), newDoctor(), newMan(), newVersion())
+	root.AddCommand(newStatus(), newFlows(), newTrace(), newReload(), newPause(), newResume(), newLogLevel())
 	return root
 }
 

@@ -26,19 +26,18 @@ const queueLength = 2 * (16384 + HoldMax)
 //	open ──Shutdown(send)──▶ sendShut: nothing goes on ──────────────────▶ closed
 type conn struct {
 	driver *Driver
-	filter *divertdrv.Filter
+	asked  atomic.Pointer[asked]
 	layer  addr.Layer
 	rank   ranks.Rank
 	keys   []uint64 // by which injections are known
 
-	sniffs, dropAll, recvOnly, sendOnly bool
+	sniffs, dropAll, recvOnly, sendOnly, fragments bool
 
 	queue    *queue.Queue // nil where nothing is received
 	table    *rules.Table // the same
 	injector *reinject.Injector
 	copier   *copier // of a Sniff handle, which has no queue
 	dropper  counter // of a DropAll handle whose rules drop
-	filters  filters
 	keeper   keeper
 
 	recvShut, sendShut, closing atomic.Bool

@@ -183,10 +183,10 @@ func (c *conn) takeCopies(samples []sample, bytes []byte) {
 	for i := range samples {
 		s := &samples[i]
 		p := &c.in.packet
-		*p = queue.Packet{Hook: queue.Hook(c.filters.places[s.place].at), Len: s.length, Data: bytes[s.off : s.off+s.n]}
-		switch c.filters.places[s.place].at {
+		*p = queue.Packet{Hook: queue.Hook(c.filters().places[s.place].at), Len: s.length, Data: bytes[s.off : s.off+s.n]}
+		switch c.filters().places[s.place].at {
 		case rules.Output:
-			if c.filters.places[s.place].out == onLoopback {
+			if c.filters().places[s.place].out == onLoopback {
 				p.OutIf = rules.Loopback
 			}
 		default:

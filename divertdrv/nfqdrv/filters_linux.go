@@ -38,6 +38,9 @@ type filters struct {
 	any     bool // that of some place leaves something to user space
 }
 
+// filters are those of the filter that the handle goes by now.
+func (c *conn) filters() *filters { return &c.asked.Load().filters }
+
 func lowerAll(f *divertdrv.Filter, l divertdrv.Layer, fragments bool) (fs filters, err error) {
 	fs.places = []place{outputLoopback, output, input}
 	switch {

@@ -69,7 +69,7 @@ func (j *joiner) close() {
 // it is ours; what is not ours has gone on, or waits for the rest of its fragments.
 func (c *conn) recheck(a *divertdrv.Address, p *queue.Packet, t token) (data []byte, _ token, ours bool) {
 	data = p.Data
-	if c.filters.of(p).Hook.Reassemble && t&tokenIPv6 != 0 && c.in.headers.Fragment {
+	if c.filters().of(p).Hook.Reassemble && t&tokenIPv6 != 0 && c.in.headers.Fragment {
 		whole, joined := c.in.joiner.add(data, &c.in.headers, p.InIf, t)
 		if !joined {
 			return nil, t, false
@@ -80,7 +80,7 @@ func (c *conn) recheck(a *divertdrv.Address, p *queue.Packet, t token) (data []b
 			c.out.keepPieces(t, c.in.joiner.pieces)
 		}
 	}
-	if !c.filter.Match(a, data, &c.in.headers) {
+	if !c.asked.Load().filter.Match(a, data, &c.in.headers) {
 		c.end(t, true)
 		return nil, t, false
 	}

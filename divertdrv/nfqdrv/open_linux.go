@@ -33,9 +33,10 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	}
 	has := func(f addr.Flags) bool { return o.Flags&f != 0 }
 	c := &conn{
-		driver: d, filter: f, layer: l, filters: filters,
+		driver: d, layer: l, fragments: has(addr.Fragments),
 		sniffs: has(addr.Sniff), dropAll: has(addr.DropAll), recvOnly: has(addr.RecvOnly), sendOnly: has(addr.SendOnly),
 	}
+	c.asked.Store(&asked{filter: f, filters: filters})
 	c.out.mtus.fd = -1
 	c.out.pieces = make(map[uint32][]uint32)
 	if err := d.inside(func(ns int) error { return c.open(ns, o) }); err != nil {
@@ -131,7 +132,7 @@ func (c *conn) openWays(o *divertdrv.Options) (err error) {
 		c.copier.more.L = &c.in.mu
 		return nil
 	}
-	if c.dropAll && c.filters.exact() {
+	if c.dropAll && c.filters().exact() {
 		if c.dropper, err = newCounter(); err != nil {
 			return err
 		}
@@ -174,7 +175,7 @@ func (c *conn) openTable(ns int, priority int16) (err error) {
 		err = rank()
 	} else {
 		c.table, err = rules.Open(rules.Config{
-			Namespace: ns, Priority: priority, Hooks: c.filters.hooks(), Ordered: rank, FailClosed: c.driver.config.FailClosed,
+			Namespace: ns, Priority: priority, Hooks: c.filters().hooks(), Ordered: rank, FailClosed: c.driver.config.FailClosed,
 		})
 	}
 	if err != nil || !c.driver.shared.registry.Alone() {

@@ -22,11 +22,12 @@ func (c *conn) install(failClosed bool) error {
 			_ = p.Close() // the rules keep it
 		}
 	}()
-	for i, low := range c.filters.lowered {
+	filters := c.filters()
+	for i, low := range filters.lowered {
 		if low.Never {
 			continue
 		}
-		at := &c.filters.places[i]
+		at := &filters.places[i]
 		p, err := c.load(low, i)
 		if err != nil {
 			return err
@@ -53,7 +54,7 @@ func (c *conn) rule(at *place, p *ebpf.Program, failClosed bool) rules.Rule {
 
 // load loads the program of one place: what the handle itself, or one that is not above it, injected is passed by, and all else asked.
 func (c *conn) load(low *lower.Result, place int) (*ebpf.Program, error) {
-	at := c.filters.places[place].at
+	at := c.filters().places[place].at
 	code := lower.Code{Before: c.driver.shared.registry.Prologue(origin(at), c.rank, lower.LabelNoMatch)}
 	switch {
 	case c.copier != nil:

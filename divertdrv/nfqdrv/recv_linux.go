@@ -137,7 +137,7 @@ func (c *conn) sift(b *divertdrv.Batch) {
 		c.end(t, true)
 		return
 	}
-	if c.filters.rechecks(p, &c.in.headers) {
+	if c.filters().rechecks(p, &c.in.headers) {
 		var ours bool
 		if data, t, ours = c.recheck(a, p, t); !ours {
 			return

@@ -35,6 +35,8 @@ const (
 	schema    = "github.com/santhosh-tekuri/jsonschema/v6"
 	histogram = "github.com/HdrHistogram/hdrhistogram-go"
 	metrics   = "github.com/prometheus/client_golang"
+	winio     = "github.com/Microsoft/go-winio"
+	xtime     = "golang.org/x/time"
 )
 
 var rooms = []room{
@@ -138,7 +140,11 @@ var rooms = []room{
 
 	{dir: "internal/doctor", may: []string{everything}, modules: []string{xsys, ebpf}, why: "it tries what the platform can do"},
 	{dir: "internal/service", modules: []string{xsys}, why: "it speaks with the system's service manager, and knows of weir its name and its command only"},
-	{dir: "internal/daemon", may: []string{everything}, modules: []string{zap, metrics, xsys}, why: "the daemon's wiring: it logs and exports metrics"},
+	{
+		dir: "internal/control", may: join(injection, "processor", "divertdrv/pcapdrv"), modules: []string{winio, xsys, xtime},
+		why: "it carries what a daemon says to whoever asks; the daemon is behind an interface, so the commands link no driver for it",
+	},
+	{dir: "internal/daemon", may: []string{everything}, modules: []string{zap, metrics, xsys, xtime}, why: "the daemon's wiring: it logs and exports metrics"},
 	{dir: "bench/...", may: []string{everything}, modules: []string{histogram, gopacket, xsys}, why: "it measures what embedders use"},
 	{
 		dir: "cmd/weir/...", may: []string{everything}, modules: []string{cobra, pflag, zap, progress, xterm, xsys, gopacket},
@@ -188,8 +194,8 @@ var guards = []guard{
 		why: "libraries return errors and Stats; only the program logs",
 	},
 	{
-		pkg: "log", rooms: []string{"examples/..."}, tests: true, // log/slog too
-		why: "libraries return errors and Stats; the program logs through zap",
+		pkg: "log", rooms: []string{"examples/...", "internal/control"}, tests: true, // log/slog too
+		why: "libraries return errors and Stats; the program logs through zap, and net/http is silenced by a logger of this kind",
 	},
 	{
 		pkg: gvisor, rooms: []string{"internal/netstack"}, tests: true,

@@ -13,17 +13,22 @@ import (
 type live struct {
 	divertdrv.Driver
 	out      *output // nil: none
-	received atomic.Int64
+	received *atomic.Int64
 }
 
 func openLive(d *Driver, fail func(error)) (*live, error) {
-	v := &live{Driver: platformDriver(d)}
+	v := &live{Driver: platformDriver(d), received: new(atomic.Int64)}
 	if d.Out == "" {
 		return v, nil
 	}
 	var err error
 	v.out, err = createOutput(d.Out, fail)
 	return v, err
+}
+
+// renew is the same backend with other settings, for handles that are opened from now on.
+func (v *live) renew(d *Driver) divertdrv.Driver {
+	return &live{Driver: platformDriver(d), out: v.out, received: v.received}
 }
 
 // Open opens a handle, and says what to do where the system refuses it.
@@ -44,6 +49,8 @@ type liveConn struct {
 	live   *live
 	copies bool // what is received goes nowhere
 }
+
+func (c *liveConn) inner() divertdrv.Conn { return c.Conn }
 
 func (c *liveConn) Recv(b *divertdrv.Batch) error {
 	err := c.Conn.Recv(b)

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/weirnet/weir/internal/daemon"
 	"github.com/weirnet/weir/internal/nettest"
 )
@@ -23,7 +21,7 @@ func TestLive(t *testing.T) {
 		ns.Do(func() {
 			s, err = daemon.Open(daemon.Plan{
 				Driver: daemon.Driver{Backend: backend}, Handles: everything(t), Count: 6, Timeout: time.Minute,
-			}, zap.NewNop())
+			}, daemon.NoLog())
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -45,7 +43,7 @@ func TestLive(t *testing.T) {
 
 // A live driver reads no capture.
 func TestLiveReadsNoCapture(t *testing.T) {
-	s, err := daemon.Open(daemon.Plan{Driver: daemon.Driver{Backend: daemon.NFQueue, In: "x"}, Handles: everything(t)}, zap.NewNop())
+	s, err := daemon.Open(daemon.Plan{Driver: daemon.Driver{Backend: daemon.NFQueue, In: "x"}, Handles: everything(t)}, daemon.NoLog())
 	if s != nil || err == nil || errors.Is(err, daemon.ErrNotYet) {
 		t.Errorf("%v, %v", s, err)
 	}

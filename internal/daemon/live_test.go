@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/weirnet/weir/divertdrv"
@@ -19,7 +20,7 @@ func TestLiveWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &live{Driver: simdrv.New(simdrv.Config{Source: simdrv.NewTraffic(1, packets)}), out: out}
+	v := &live{received: new(atomic.Int64), Driver: simdrv.New(simdrv.Config{Source: simdrv.NewTraffic(1, packets)}), out: out}
 	open := func(flags divertdrv.Flags, priority int16) *divertdrv.Handle {
 		h, err := divertdrv.Open("true", divertdrv.Network, &divertdrv.Options{Driver: v, Flags: flags, Priority: priority})
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
-	"go.uber.org/zap"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/filter"
@@ -27,7 +26,7 @@ func required(t *testing.T, format string, args ...any) {
 // run runs a plan to its end and asserts the law of conservation.
 func run(t *testing.T, plan daemon.Plan) (*daemon.Result, error) {
 	t.Helper()
-	s, err := daemon.Open(plan, zap.NewNop())
+	s, err := daemon.Open(plan, daemon.NoLog())
 	if err != nil {
 		t.Fatal(err)
 	}

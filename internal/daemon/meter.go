@@ -9,28 +9,42 @@ import (
 	"github.com/weirnet/weir/internal/clock"
 )
 
-// metered wraps a driver: it adds up the bytes that are received, and ends receiving at a count of packets.
-type metered struct {
-	divertdrv.Driver
-	bytes atomic.Uint64
+// meter measures handles: it adds up the bytes that are received, takes the time that batches are out, and ends receiving at a
+// count of packets.
+type meter struct {
 	quota *quota // nil: no end
 }
 
-func (m *metered) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
-	c, err := m.Driver.Open(f, l, o)
+// wrap measures one handle. Handles are opened one after the other, before packets are read.
+func (m *meter) wrap(c divertdrv.Conn) *meteredConn {
+	mc := &meteredConn{Conn: c, m: m, over: make(chan struct{})}
+	if m.quota != nil {
+		m.quota.conns = append(m.quota.conns, mc)
+	}
+	return mc
+}
+
+// measured is a driver whose handles are measured.
+type measured struct {
+	divertdrv.Driver
+	m *meter
+}
+
+func (d measured) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
+	c, err := d.Driver.Open(f, l, o)
 	if err != nil {
 		return nil, err
 	}
-	mc := &meteredConn{Conn: c, m: m, over: make(chan struct{})}
-	if m.quota != nil {
-		m.quota.conns = append(m.quota.conns, mc) // handles are opened one after the other, before packets are read
-	}
-	return mc, nil
+	return d.m.wrap(c), nil
 }
 
 type meteredConn struct {
 	divertdrv.Conn
-	m *metered
+	m *meter
+
+	// Only the handle's one reader adds.
+	bytes atomic.Uint64
+	took  stopwatch
 
 	part int           // of the quota, while it is in Recv; guarded by quota.mu
 	over chan struct{} // closed by Shutdown and Close
@@ -39,11 +53,11 @@ type meteredConn struct {
 
 // Clock is the time that deadlines of held packets go by.
 func (c *meteredConn) Clock() clock.Clock {
-	if own, ok := c.Conn.(interface{ Clock() clock.Clock }); ok {
-		return own.Clock()
-	}
-	return clock.System
+	return clockOf(c.Conn)
 }
+
+// MTU is what the driver knows of the way out.
+func (c *meteredConn) MTU(p *divertdrv.Packet) int { return mtuOf(c.Conn, p) }
 
 func (c *meteredConn) Recv(b *divertdrv.Batch) error {
 	if q := c.m.quota; q != nil {
@@ -62,8 +76,16 @@ func (c *meteredConn) Recv(b *divertdrv.Batch) error {
 	for i := range b.Packets() {
 		sum += uint64(len(b.Packets()[i].Data))
 	}
-	c.m.bytes.Add(sum)
+	c.bytes.Add(sum)
+	c.took.start()
 	return nil
+}
+
+// Complete ends the time that a batch was out.
+func (c *meteredConn) Complete(b *divertdrv.Batch) error {
+	err := c.Conn.Complete(b)
+	c.took.stop()
+	return err
 }
 
 // Shutdown and Close end a wait for a part of the quota too.

@@ -58,6 +58,9 @@ type Driver struct {
 // repeats says that the same plan must give the same result every time: captures and simulations do.
 func (d *Driver) repeats() bool { return d.Backend == Sim || d.Backend == Pcap }
 
+// lives says that the packets are those of the host itself: losing sight of them is no reason to end.
+func (d *Driver) lives() bool { return !d.repeats() }
+
 // Plan is what to run. It is not changed once it is opened.
 type Plan struct {
 	Driver  Driver
@@ -69,6 +72,17 @@ type Plan struct {
 
 	Count   uint64        // packets to receive, over all handles; 0: all
 	Timeout time.Duration // 0: none
+	Drain   time.Duration // for which deferred work is waited for at the end; 0: 5 s
+
+	Path  string            // of the policy; empty: a filter by itself
+	Files []string          // that the policy was read from, Path first
+	Spare *processor.Policy // the same as Policy with callouts of its own, to explain packets by; nil: none
+
+	// Reload reads the policy again; nil: there is none, and what under the handles is stays as it is. The error is *policy.Errors,
+	// or what else is wrong.
+	Reload func() (*Plan, error)
+	// InForce is called when the plan is in force; may be nil.
+	InForce func()
 }
 
 // ErrNotYet: the driver is not part of this version.

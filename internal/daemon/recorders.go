@@ -5,43 +5,56 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/weirnet/weir/processor"
 )
 
 // starter is a callout that needs something outside of memory, such as a file: it is started before packets come, and closed when
-// they have ended.
+// they have ended, or when a reload made it go.
 type starter interface {
 	processor.Callout
 	Start() error
 	io.Closer
 }
 
-// startCallouts starts those that need it. The error names the callout.
-func (s *Session) startCallouts() error {
-	if s.plan.Policy == nil {
-		return nil
+// startCallouts starts those of a plan that need it and are not started yet. It returns all that are started then, also those that
+// the plan does not name; after an error, those that were before. The error names the callout.
+func (s *Session) startCallouts(plan *Plan) (all []starter, err error) {
+	all = s.started
+	if plan.Policy == nil {
+		return all, nil
 	}
 	files := map[string]string{}
-	claim(files, s.plan.Driver.In, "the driver reads")
-	claim(files, s.plan.Driver.Out, "the driver writes")
-	for _, c := range s.plan.Policy.Callouts() {
+	claim(files, plan.Driver.In, "the driver reads")
+	claim(files, plan.Driver.Out, "the driver writes")
+	for _, st := range s.started {
+		claim(files, pathOf(st), fmt.Sprintf("callout %q writes", st.Name()))
+	}
+	for _, c := range plan.Policy.Callouts() {
 		st, ok := c.(starter)
-		if !ok {
+		if !ok || slices.Contains(s.started, st) {
 			continue
 		}
-		if f, ok := c.(interface{ Path() string }); ok {
-			if who := claim(files, f.Path(), fmt.Sprintf("callout %q writes", c.Name())); who != "" {
-				return fmt.Errorf("callout %q would write %s, which %s; give it a file of its own", c.Name(), f.Path(), who)
-			}
+		if who := claim(files, pathOf(st), fmt.Sprintf("callout %q writes", c.Name())); who != "" {
+			err = fmt.Errorf("callout %q would write %s, which %s; give it a file of its own", c.Name(), pathOf(st), who)
+		} else {
+			err = st.Start()
 		}
-		if err := st.Start(); err != nil {
-			return err
+		if err != nil {
+			return s.started, errors.Join(err, closeAll(all[len(s.started):]))
 		}
-		s.started = append(s.started, st)
+		all = append(slices.Clip(all), st)
 	}
-	return nil
+	return all, nil
+}
+
+func pathOf(c starter) string {
+	if f, ok := c.(interface{ Path() string }); ok {
+		return f.Path()
+	}
+	return ""
 }
 
 // claim notes who uses a file; it returns who did before.
@@ -63,12 +76,10 @@ func claim(files map[string]string, path, who string) string {
 	return before
 }
 
-// closeCallouts closes those that were started.
-func (s *Session) closeCallouts() error {
+func closeAll(all []starter) error {
 	var errs []error
-	for _, c := range s.started {
+	for _, c := range all {
 		errs = append(errs, c.Close())
 	}
-	s.started = nil
 	return errors.Join(errs...)
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/zap"
-
 	"github.com/weirnet/weir/divertdrv/pcapdrv"
 	"github.com/weirnet/weir/inject/craft"
 	"github.com/weirnet/weir/internal/daemon"
@@ -75,7 +73,7 @@ func TestTapsDoNotShareFiles(t *testing.T) {
 		`which callout "tap" writes`: tapped(t, sim(t, 10), one, dir+"/sub/../one.pcapng"),
 		"no such file or directory":  tapped(t, sim(t, 10), one, filepath.Join(dir, "no", "where.pcapng")),
 	} {
-		s, err := daemon.Open(plan, zap.NewNop())
+		s, err := daemon.Open(plan, daemon.NoLog())
 		if s != nil || err == nil || says != "no such file or directory" && !strings.Contains(err.Error(), says) ||
 			says == "no such file or directory" && !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%v, want one that says %q", err, says)

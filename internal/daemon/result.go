@@ -100,7 +100,7 @@ func (s *Session) result(took time.Duration) *Result {
 	r := &Result{
 		Received: all.Received, Passed: all.Passed, Dropped: all.DroppedTotal(), Held: all.Held, InBatch: all.InBatch,
 		Injected: all.Injected, Completed: all.Completed, Failed: all.Failed, Lost: all.Lost,
-		BytesReceived: s.meter.bytes.Load(),
+		BytesReceived: s.bytes(),
 		DroppedBy:     byCause(&all.Dropped), LostBy: byCause(&all.LostBy),
 		ByFilter: byFilter(stats.Filters), Callouts: s.callouts(),
 		Pipeline: s.pipeline(&stats), Capture: s.capture(),
@@ -110,6 +110,13 @@ func (s *Session) result(took time.Duration) *Result {
 		r.Violations, r.ViolationsMore = s.verify.result()
 	}
 	return r
+}
+
+func (s *Session) bytes() (sum uint64) {
+	for _, m := range s.meters {
+		sum += m.bytes.Load()
+	}
+	return sum
 }
 
 func byCause(counts *[reason.Max]uint64) map[string]uint64 {
@@ -140,10 +147,11 @@ type counting interface {
 
 // callouts asks the policy's callouts what they counted, in the order of first use.
 func (s *Session) callouts() (all []CalloutResult) {
-	if s.plan.Policy == nil {
+	pol := s.plan.Load().Policy
+	if pol == nil {
 		return nil
 	}
-	for _, c := range s.plan.Policy.Callouts() {
+	for _, c := range pol.Callouts() {
 		if by, ok := c.(counting); ok {
 			all = append(all, CalloutResult{Name: c.Name(), Counters: maps.Collect(by.Counters)})
 		}
@@ -151,8 +159,15 @@ func (s *Session) callouts() (all []CalloutResult) {
 	return all
 }
 
-// pipeline names what the processor and its injectors counted beside verdicts.
+// pipeline is counts without those that are 0.
 func (s *Session) pipeline(stats *processor.Stats) map[string]uint64 {
+	all := s.counts(stats)
+	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
+	return all
+}
+
+// counts names what the processor and its injectors counted beside verdicts.
+func (s *Session) counts(stats *processor.Stats) map[string]uint64 {
 	all := map[string]uint64{
 		"undecoded": stats.Undecoded, "deferred": stats.Deferred, "defer_refused": stats.DeferRefused, "held": stats.Held,
 		"parked": stats.Parked, "park_refused": stats.ParkRefused, "panics": stats.Panics, "breaches": stats.Breaches,
@@ -167,11 +182,6 @@ func (s *Session) pipeline(stats *processor.Stats) map[string]uint64 {
 		all["inline_tcp_refused"] += st.Refused
 		all["realigned"] += st.Realigned
 	}
-	for name, n := range all {
-		if n == 0 {
-			delete(all, name)
-		}
-	}
 	return all
 }
 
@@ -182,7 +192,7 @@ func (s *Session) capture() *CaptureResult {
 		return nil
 	}
 	c := &CaptureResult{Frames: st.Frames, Packets: st.Packets, Truncated: st.Truncated}
-	if s.plan.Driver.Out != "" {
+	if s.plan.Load().Driver.Out != "" {
 		c.Written = &st.PacketsWritten
 	}
 	for _, b := range st.Bystanders {

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/pcapdrv"
 	"github.com/weirnet/weir/internal/daemon"
@@ -47,7 +45,7 @@ func TestHandles(t *testing.T) {
 
 // A run without end ends when it is told, and has the whole result.
 func TestCancel(t *testing.T) {
-	s, err := daemon.Open(sim(t, 0), zap.NewNop())
+	s, err := daemon.Open(sim(t, 0), daemon.NoLog())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +112,7 @@ func TestPipeIsInterrupted(t *testing.T) {
 	go func() { _, _ = feed.Write(whole[:len(whole)-5]) }()
 	plan := daemon.Plan{Driver: daemon.Driver{Backend: daemon.Pcap, In: "-", Stdin: in}, Handles: everything(t)}
 	plan.Count = 1000 // so that progress is in packets
-	s, err := daemon.Open(plan, zap.NewNop())
+	s, err := daemon.Open(plan, daemon.NoLog())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +182,7 @@ func TestOpenFails(t *testing.T) {
 		"bad pipe":     {daemon.Plan{Driver: daemon.Driver{Backend: daemon.Pcap, In: "-", Stdin: strings.NewReader("no capture")}, Handles: everything(t)}, pcapdrv.ErrFormat},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := daemon.Open(c.plan, zap.NewNop())
+			s, err := daemon.Open(c.plan, daemon.NoLog())
 			if err == nil || s != nil || c.is != nil && !errors.Is(err, c.is) {
 				t.Fatalf("%v, %v; want %v", s, err, c.is)
 			}

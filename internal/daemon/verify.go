@@ -39,14 +39,14 @@ func (v *ViolationResult) Where() (s string) {
 
 // verifier gathers violations. What differs in numbers only is one violation: otherwise each wrong checksum would be its own.
 type verifier struct {
-	log *zap.Logger
+	log Log
 
 	mu    sync.Mutex // guards all below
 	found map[ViolationResult]*ViolationResult
 	more  uint64 // of those that found no room
 }
 
-func newVerifier(log *zap.Logger) *verifier {
+func newVerifier(log Log) *verifier {
 	return &verifier{log: log, found: make(map[ViolationResult]*ViolationResult)}
 }
 
@@ -57,7 +57,7 @@ func (v *verifier) add(x processor.Violation) {
 		r.Layer = x.Layer.String()
 	}
 	if v.count(&r) {
-		v.log.Warn("violation", zap.String(keyRule, r.Rule), zap.String(keyLayer, r.Layer), zap.String(keyCallout, r.Callout),
+		v.log.tell(evViolation, zap.String(keyRule, r.Rule), zap.String(keyLayer, r.Layer), zap.String(keyCallout, r.Callout),
 			zap.String(keyFilter, r.Filter), zap.String(keyDetail, r.Detail), zap.String(keyRemedy, r.Remedy))
 	}
 }

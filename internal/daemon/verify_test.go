@@ -22,7 +22,7 @@ func stale(sum int, callout string) processor.Violation {
 // What differs in numbers only is one violation, told once with the first numbers.
 func TestViolationsAreToldOnce(t *testing.T) {
 	core, logs := observer.New(zap.WarnLevel)
-	v := newVerifier(zap.New(core))
+	v := newVerifier(Log{zap.New(core), NoLog().Levels})
 	for sum := range 500 {
 		v.add(stale(sum*131, "a"))
 	}
@@ -45,7 +45,7 @@ func TestViolationsAreToldOnce(t *testing.T) {
 // However many kinds there are, and whoever tells them at a time, memory and log are bounded, and each is counted.
 func TestViolationsAreBounded(t *testing.T) {
 	core, logs := observer.New(zap.WarnLevel)
-	v := newVerifier(zap.New(core))
+	v := newVerifier(Log{zap.New(core), NoLog().Levels})
 	const kinds, workers = 150, 4
 	var wg sync.WaitGroup
 	for range workers {

@@ -39,11 +39,11 @@ func (w *Watch) open(d Driver, f *divertdrv.Filter, count uint64) error {
 		return err
 	}
 	w.driver = driver
-	meter := &metered{Driver: driver}
+	m := &meter{}
 	if count > 0 {
-		meter.quota = &quota{handles: 1, left: count}
+		m.quota = &quota{handles: 1, left: count}
 	}
-	w.handle, err = divertdrv.OpenProgram(f, &divertdrv.Options{Driver: meter, Flags: divertdrv.Sniff | divertdrv.RecvOnly})
+	w.handle, err = divertdrv.OpenProgram(f, &divertdrv.Options{Driver: measured{driver, m}, Flags: divertdrv.Sniff | divertdrv.RecvOnly})
 	if err != nil || out == "" {
 		return err
 	}
