@@ -45,7 +45,7 @@ WinDivert, which permit it, block it, or give it to a callout that counts, rewri
 	root.SetCompletionCommandGroupID(groupProgram)
 	root.AddCommand(newRun(), newDump(), newInit(), newCheck(), newConfig(), newExplain(), newFilter(),
 		newService(), newDoctor(), newMan(), newVersion())
-	root.AddCommand(newStatus(), newFlows(), newTrace(), newReload(), newPause(), newResume(), newLogLevel())
+	root.AddCommand(newStatus(), newFlows(), newTrace(), newTop(), newReload(), newPause(), newResume(), newLogLevel())
 	return root
 }
 

@@ -35,6 +35,7 @@ const (
 	schema    = "github.com/santhosh-tekuri/jsonschema/v6"
 	histogram = "github.com/HdrHistogram/hdrhistogram-go"
 	metrics   = "github.com/prometheus/client_golang"
+	charm     = "github.com/charmbracelet"
 	winio     = "github.com/Microsoft/go-winio"
 	xtime     = "golang.org/x/time"
 )
@@ -144,10 +145,14 @@ var rooms = []room{
 		dir: "internal/control", may: join(injection, "processor", "divertdrv/pcapdrv"), modules: []string{winio, xsys, xtime},
 		why: "it carries what a daemon says to whoever asks; the daemon is behind an interface, so the commands link no driver for it",
 	},
+	{
+		dir: "internal/top", may: join(injection, "processor", "divertdrv/pcapdrv", "internal/control"), modules: []string{charm},
+		why: "it shows what the control API says, and knows a daemon by nothing else",
+	},
 	{dir: "internal/daemon", may: []string{everything}, modules: []string{zap, metrics, xsys, xtime}, why: "the daemon's wiring: it logs and exports metrics"},
 	{dir: "bench/...", may: []string{everything}, modules: []string{histogram, gopacket, xsys}, why: "it measures what embedders use"},
 	{
-		dir: "cmd/weir/...", may: []string{everything}, modules: []string{cobra, pflag, zap, progress, xterm, xsys, gopacket},
+		dir: "cmd/weir/...", may: []string{everything}, modules: []string{cobra, pflag, zap, progress, xterm, xsys, gopacket, charm},
 		why: "the program: everything is wired here, so nothing may import it",
 	},
 	{
