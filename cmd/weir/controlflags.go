@@ -22,7 +22,7 @@ type controlFlags struct {
 func (c *controlFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&c.address, "control", "", "control `socket` of the daemon, or http://HOST:PORT (left out: "+control.DefaultPath()+")")
+	flags.StringVar(&c.address, "control", "", "control `socket` of the daemon, or http://HOST:PORT (left out: the usual one)")
 	flags.StringVar(&c.tokenFile, "token-file", "", "`file` whose first line is the token, with http://")
 	flags.BoolVar(&c.asJSON, "json", false, "print the answer as JSON, as the API gives it")
 }

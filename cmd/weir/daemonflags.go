@@ -28,7 +28,7 @@ const controlNone = "none"
 const watchEvery = time.Second
 
 func (d *daemonFlags) define(flags *pflag.FlagSet) {
-	flags.StringVar(&d.control, "control", "", "control `socket`; none: no socket (left out: "+control.DefaultPath()+" while the host's own traffic is diverted)")
+	flags.StringVar(&d.control, "control", "", "control `socket`; none: no socket (left out: the usual one, while the host's own traffic is diverted)")
 	flags.StringVar(&d.tcp, "control-tcp", "", "control API on TCP too, at this `address`, with --token-file")
 	flags.StringVar(&d.tokenFile, "token-file", "", "`file` whose first line is the token of --control-tcp")
 	flags.StringVar(&d.metrics, "metrics", "", "Prometheus metrics at this loopback `address` too, such as 127.0.0.1:9464")

@@ -23,8 +23,9 @@ func newTrace() *cobra.Command {
 		Long: `Shows live packets of a running weir and how each came to its verdict: every layer that it visited, every filter that was asked,
 and every test. With FILTER only packets that it takes; --verdict tells which of them.
 
-At most ` + fmt.Sprint(control.TracePerSec) + ` packets a second are explained; what came faster is counted. With -w packets are recorded instead, in pcapng, each with its verdict
-as a comment, as it went on or as it was dropped. Packets that weir does not divert are not seen: weir dump shows those too.`,
+At most ` + fmt.Sprint(control.TracePerSec) + ` packets a second are explained; what came faster is counted. With -w packets are recorded instead, in
+pcapng, as they went on or were dropped, each with its verdict as a comment. Packets that weir does not divert are not seen: weir dump
+shows those too.`,
 		Example: `  sudo weir trace 'tcp.DstPort == 443' -n 10
   sudo weir trace --verdict drop --brief
   sudo weir trace udp -w dropped.pcapng --verdict drop -n 1000`,

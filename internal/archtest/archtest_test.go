@@ -71,7 +71,7 @@ func TestCheck(t *testing.T) {
 		{"windrv linked by a library", "processor/run.go", `package processor; import "` + m + `divertdrv/windrv"`, "an embedder must choose"},
 		{"windrv linked by the program", "cmd/weir/main.go", `package main; import "` + m + `divertdrv/windrv"`, ""},
 		{"a library logs", "inject/inject.go", `package inject; import "` + zap + `"`, "only the program logs"},
-		{"a library logs with std", "processor/run.go", `package processor; import "log/slog"`, "which is for examples/..., tests"},
+		{"a library logs with std", "processor/run.go", `package processor; import "log/slog"`, "which is for examples/..., internal/control, tests"},
 		{"a witness in the product", "inject/inject.go", `package inject; import "` + gvisor + `/pkg/tcpip"`, "which is for internal/netstack, tests"},
 		{"a witness at home", "internal/netstack/netstack.go", `package netstack; import "` + gvisor + `/pkg/tcpip"`, ""},
 		{"a witness by a detour", "processor/run.go", `package processor; import "` + m + `internal/netstack"`, "it links gvisor"},

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -51,10 +52,13 @@ func vacate(path string) error {
 	return err
 }
 
-// listen binds a name beside the path, closes it to others, and only then gives it its name: so nobody can connect before. Linux
+var listens atomic.Uint32
+
+// listen binds a name beside the path, closes it to others, and only then gives it its name, if nobody has it: so nobody can
+// connect before, and of two that start at the same time one gets it. Linux
 // takes the socket's own mode for the file's; elsewhere the umask is what holds until chmod.
 func listen(path string) (net.Listener, error) {
-	made := fmt.Sprintf("%s.%d", path, os.Getpid())
+	made := fmt.Sprintf("%s.%d.%d", path, os.Getpid(), listens.Add(1))
 	if err := os.Remove(made); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -69,16 +73,24 @@ func listen(path string) (net.Listener, error) {
 	}
 	u := l.(*net.UnixListener)
 	u.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(made, 0o600), os.Rename(made, path)); err != nil {
-		return nil, errors.Join(err, u.Close(), os.Remove(made))
+	err = os.Chmod(made, 0o600)
+	if err == nil {
+		if err = os.Link(made, path); errors.Is(err, fs.ErrExist) {
+			err = ErrTaken // by somebody who was faster
+		}
 	}
-	return &owned{u, path}, nil
+	info, statErr := os.Lstat(made)
+	if err = errors.Join(err, statErr, os.Remove(made)); err != nil {
+		return nil, errors.Join(err, u.Close())
+	}
+	return &owned{u, path, info}, nil
 }
 
 // owned removes its socket when it is closed, and lets none but this user and root in, whatever became of the file's mode.
 type owned struct {
 	*net.UnixListener
 	path string
+	file os.FileInfo
 }
 
 func (o *owned) Accept() (net.Conn, error) {
@@ -96,8 +108,8 @@ func (o *owned) Accept() (net.Conn, error) {
 
 func (o *owned) Close() error {
 	err := o.UnixListener.Close()
-	if removed := os.Remove(o.path); !errors.Is(removed, fs.ErrNotExist) {
-		err = errors.Join(err, removed)
+	if info, gone := os.Lstat(o.path); gone == nil && os.SameFile(info, o.file) {
+		err = errors.Join(err, os.Remove(o.path))
 	}
 	return err
 }
