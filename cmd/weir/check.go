@@ -25,18 +25,20 @@ type checked struct {
 }
 
 func newCheck() *cobra.Command {
-	var asJSON bool
+	var asJSON, strict bool
+	var allow []string
 	cmd := &cobra.Command{
 		Use:     "check POLICY",
 		GroupID: groupText,
 		Short:   "Say what is wrong with a policy",
 		Long: `Reads a policy, compiles its filters and callouts, and opens nothing. It prints every error with file, line and column, at once, and
 then the exit status is 2; or "ok" and what the policy has. Warnings are about what works but is hardly meant, such as a filter
-that is never asked; they do not change the exit status.`,
-		Example: "  weir check examples/quickstart.yaml\n  weir check policy.yaml --json | jq '.errors[].msg'",
-		Args:    take(1, "the policy file"),
+that is never asked; they do not change the exit status, unless --strict asks for it.`,
+		Example:           "  weir check examples/quickstart.yaml\n  weir check policy.yaml --json | jq '.errors[].msg'\n  weir check policy.yaml --strict && weir reload",
+		Args:              take(1, "the policy file"),
+		ValidArgsFunction: completePolicy,
 		RunE: does(func(cmd *cobra.Command, args []string) error {
-			c, err := check(args[0])
+			c, err := check(args[0], allow)
 			if err != nil {
 				return wrong(err)
 			}
@@ -45,20 +47,22 @@ that is never asked; they do not change the exit status.`,
 			} else {
 				err = c.print(cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
-			if err == nil && !c.OK {
+			if err == nil && (!c.OK || strict && len(c.Lints) > 0) {
 				return wrong(errTold)
 			}
 			return err
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.Flags().BoolVar(&strict, "strict", false, "exit status 2 for warnings too")
+	allowWriteFlag(cmd.Flags(), &allow)
 	return cmd
 }
 
 // check reads a policy. The error is about the file itself.
-func check(path string) (*checked, error) {
+func check(path string, allow []string) (*checked, error) {
 	c := &checked{File: path, Errors: []policy.Error{}, Lints: []policy.Lint{}}
-	file, err := loadPolicy(path)
+	file, err := loadPolicy(path, allow)
 	var all *policy.Errors
 	switch {
 	case errors.As(err, &all):
@@ -79,7 +83,7 @@ func (c *checked) print(out, complaints io.Writer) error {
 		return err
 	}
 	for _, l := range c.Lints {
-		fmt.Fprintf(complaints, "%s:%d:%d: warning: %s; %s\n", c.File, l.Line, l.Column, l.Msg, l.Remedy)
+		fmt.Fprintf(complaints, "%s:%d:%d: warning: %s; %s\n", l.File, l.Line, l.Column, l.Msg, l.Remedy)
 	}
 	_, err := fmt.Fprintf(out, "ok: %s, %s, %s, %s\n",
 		plural(c.Filters, "filter"), plural(c.Sublayers, "sublayer"), plural(c.Callouts, "callout"), plural(c.Handles, "handle"))

@@ -15,6 +15,7 @@ import (
 type policyExplainFlags struct {
 	capture string
 	local   []string
+	allow   []string
 	nth     int
 	asJSON  bool
 }
@@ -44,6 +45,7 @@ outbound unless it says otherwise. With --json it prints one JSON object on each
 		Example: `  weir explain policy.yaml 'tcp 10.0.0.1:5000 > 1.2.3.4:443 syn'
   weir explain policy.yaml 'out udp 10.0.0.1:5000 > 1.2.3.4:53' 'in udp 1.2.3.4:53 > 10.0.0.1:5000'
   weir explain policy.yaml -r capture.pcapng --packet 17`,
+		ValidArgsFunction: completePolicy,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("the policy file is missing")
@@ -56,6 +58,9 @@ outbound unless it says otherwise. With --json it prints one JSON object on each
 	flags.StringVarP(&f.capture, "read", "r", "", "`capture` file (pcap, pcapng, either with gzip)")
 	localFlag(flags, &f.local)
 	flags.IntVar(&f.nth, "packet", 0, "with -r: only this IP packet, by its `number` from 1; 0: all")
+	allowWriteFlag(flags, &f.allow)
+	completeFiles(cmd, "read", captureEndings...)
+	completeDirs(cmd, "allow-write")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON object on each line")
 	return cmd
 }
@@ -69,7 +74,7 @@ func (f *policyExplainFlags) explain(to io.Writer, path string, words []string) 
 	case f.capture != "" && len(words) > 0:
 		return wrongf("%q: a packet in words does not go with -r", words[0])
 	}
-	file, err := loadPolicy(path)
+	file, err := loadPolicy(path, f.allow)
 	if err != nil {
 		return wrong(err)
 	}

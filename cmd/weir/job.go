@@ -36,7 +36,7 @@ func (f *runFlags) job(cmd *cobra.Command, arg string, factories map[string]poli
 	var err error
 	var spec policy.Driver
 	if isPolicy(arg) {
-		spec, err = j.readPolicy(arg, factories)
+		spec, err = j.readPolicy(arg, policy.Options{Factories: factories, WriteDirs: f.allowWrite})
 	} else {
 		err = j.readFilter(arg)
 	}
@@ -60,18 +60,24 @@ func isPolicy(arg string) bool {
 	return err == nil && !info.IsDir()
 }
 
-func (j *job) readPolicy(path string, factories map[string]policy.Factory) (policy.Driver, error) {
-	file, err := policy.Load(path, policy.Options{Factories: factories})
+func (j *job) readPolicy(path string, opts policy.Options) (policy.Driver, error) {
+	file, err := policy.Load(path, opts)
 	if err != nil {
 		return policy.Driver{}, err
 	}
-	j.plan.Path, j.plan.Files = path, []string{path}
+	j.plan.Path, j.plan.Files = path, file.Files
 	j.file, j.plan.Policy, j.plan.Handles, j.plan.Rules = file, file.Policy, file.Handles, file.Rules
 	return file.Driver, nil
 }
 
-func loadPolicy(path string) (*policy.File, error) {
-	return policy.Load(path, policy.Options{Factories: callouts.Factories()})
+// loadPolicy reads a policy with the callouts that ship; it may write to the directories that are allowed, beside its own.
+func loadPolicy(path string, allowWrite []string) (*policy.File, error) {
+	return policy.Load(path, policy.Options{Factories: callouts.Factories(), WriteDirs: allowWrite})
+}
+
+// allowWriteFlag adds --allow-write, for commands that read policies.
+func allowWriteFlag(flags *pflag.FlagSet, dirs *[]string) {
+	flags.StringArrayVar(dirs, "allow-write", nil, "`directory` that the policy may write to, beside its own; may be given several times")
 }
 
 func (j *job) readFilter(text string) error {

@@ -43,8 +43,9 @@ WinDivert, which permit it, block it, or give it to a callout that counts, rewri
 	)
 	root.SetHelpCommandGroupID(groupProgram)
 	root.SetCompletionCommandGroupID(groupProgram)
-	root.AddCommand(newRun(), newDump(), newCheck(), newExplain(), newFilter(), newBench(), newDoctor(), newVersion())
-	root.AddCommand(newStatus(), newFlows(), newTrace(), newReload(), newPause(), newResume(), newLogLevel())
+	root.AddCommand(newRun(), newDump(), newInit(), newCheck(), newConfig(), newExplain(), newFilter(), newBench(),
+		newService(), newDoctor(), newMan(), newVersion())
+	root.AddCommand(newStatus(), newFlows(), newTrace(), newTop(), newReload(), newPause(), newResume(), newLogLevel())
 	return root
 }
 
@@ -79,12 +80,5 @@ func take(n int, what string) cobra.PositionalArgs {
 			return fmt.Errorf("%q is one argument too many: put a filter with spaces between quotes", args[n])
 		}
 		return nil
-	}
-}
-
-// complete has the shell offer words for a flag.
-func complete(cmd *cobra.Command, flag string, words []string) {
-	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // there is no such flag
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 type runFlags struct {
 	driver, in, out     string
-	local               []string
+	local, allowWrite   []string
 	seed                uint64
 	packets             int
 	count               uint64
@@ -56,6 +56,9 @@ See docs/operating.md.
 With --verify all rules for callouts are enforced, whatever the policy says of them, and each breach is told: in the log when it is
 first seen, and at the end with how often. Breaches do not change the exit status.
 
+Each flag can be given by a variable instead: WEIR_ and its name, with _ for -, as in WEIR_LOG_LEVEL=debug. 'weir config show' says
+what comes of it.
+
 With --json the result is one object on standard output, described in
 docs/policy.md; logs and progress go to standard error. Exit status: 0 done, 1 failed, 2 wrong usage or policy, 3 draining took longer
 than --drain, and what waited was given up.`,
@@ -65,8 +68,12 @@ than --drain, and what waited was given up.`,
   weir run policy.yaml --dry-run
   weir run policy.yaml --verify --json | jq .violations
   tcpdump -w - | weir run policy.yaml -r - --json`,
-		Args: take(1, "the policy file or filter"),
+		Args:              take(1, "the policy file or filter"),
+		ValidArgsFunction: completePolicy,
 		RunE: does(func(cmd *cobra.Command, args []string) error {
+			if _, err := fromEnvironment(cmd.Flags()); err != nil {
+				return wrong(err)
+			}
 			l := newLoader(&f, cmd, args[0])
 			job, err := l.load()
 			if err != nil {
@@ -79,12 +86,20 @@ than --drain, and what waited was given up.`,
 		}),
 	}
 	f.define(cmd.Flags())
+	f.complete(cmd)
+	return cmd
+}
+
+// complete has the shell offer what the flags take.
+func (f *runFlags) complete(cmd *cobra.Command) {
 	for flag, words := range map[string][]string{
 		"driver": daemon.Backends(), "log-level": daemon.LogLevels(), "log-format": daemon.LogFormats(),
 	} {
 		complete(cmd, flag, words)
 	}
-	return cmd
+	completeFiles(cmd, "read", captureEndings...)
+	completeFiles(cmd, "write", "pcapng")
+	completeDirs(cmd, "allow-write")
 }
 
 func (f *runFlags) define(flags *pflag.FlagSet) {
@@ -93,6 +108,7 @@ func (f *runFlags) define(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.in, "read", "r", "", "`capture` to read: pcap or pcapng, plain or with gzip; - is standard input")
 	flags.StringVarP(&f.out, "write", "w", "", "pcapng `file` for what passes and is injected")
 	localFlag(flags, &f.local)
+	allowWriteFlag(flags, &f.allowWrite)
 	flags.IntVar(&f.packets, "packets", policy.PacketsDefault, "with sim: `number` of packets to make; 0: without end")
 	flags.Uint64Var(&f.seed, "seed", policy.SeedDefault, "with sim: `seed` of the packets")
 	flags.Uint64VarP(&f.count, "count", "n", 0, "stop after so many received `packets`")

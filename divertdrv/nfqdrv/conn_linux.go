@@ -41,6 +41,7 @@ type conn struct {
 	dropper  counter       // of a DropAll handle whose rules drop
 	judged   *judged.Table // nil: flows cannot be judged
 	keeper   keeper
+	shown    ranks.Handle // what other processes are told of it; guarded by life once it is open
 	mender   mender
 
 	recvShut, sendShut, closing atomic.Bool

@@ -37,6 +37,7 @@ func (c *conn) Refilter(f *divertdrv.Filter) error {
 		c.asked.Store(old)
 		return denied(err)
 	}
+	_ = c.show() // who lists handles then sees the filter before
 	return nil
 }
 

@@ -26,15 +26,20 @@ const (
 
 // announce makes a handle known that is open.
 func (c *conn) announce(space uint64, o *divertdrv.Options) error {
-	h := &ranks.Handle{
+	c.shown = ranks.Handle{
 		Space: space, Opened: time.Now().UnixNano(), Flags: uint64(o.Flags), Priority: o.Priority, Layer: uint8(c.layer),
 	}
-	object, err := c.filter.Object()
+	return c.show()
+}
+
+// show tells of the handle with the filter that it goes by now.
+func (c *conn) show() error {
+	object, err := c.asked.Load().filter.Object()
 	if err != nil {
 		return err
 	}
-	h.SetObject(object)
-	return c.driver.shared.registry.Announce(c.rank.Opening(), h)
+	c.shown.SetObject(object)
+	return c.driver.shared.registry.Announce(c.rank.Opening(), &c.shown)
 }
 
 // spaceOf names a network namespace by its inode.

@@ -32,8 +32,10 @@ const (
 	rapid     = "pgregory.net/rapid"
 	goleak    = "go.uber.org/goleak"
 	gvisor    = "gvisor.dev/gvisor"
+	schema    = "github.com/santhosh-tekuri/jsonschema/v6"
 	histogram = "github.com/HdrHistogram/hdrhistogram-go"
 	metrics   = "github.com/prometheus/client_golang"
+	charm     = "github.com/charmbracelet"
 	winio     = "github.com/Microsoft/go-winio"
 	xtime     = "golang.org/x/time"
 )
@@ -142,14 +144,19 @@ var rooms = []room{
 	},
 
 	{dir: "internal/doctor", may: []string{everything}, modules: []string{xsys, ebpf}, why: "it tries what the platform can do"},
+	{dir: "internal/service", modules: []string{xsys}, why: "it speaks with the system's service manager, and knows of weir its name and its command only"},
 	{
 		dir: "internal/control", may: join(injection, "processor", "divertdrv/pcapdrv"), modules: []string{winio, xsys, xtime},
 		why: "it carries what a daemon says to whoever asks; the daemon is behind an interface, so the commands link no driver for it",
 	},
+	{
+		dir: "internal/top", may: join(injection, "processor", "divertdrv/pcapdrv", "internal/control"), modules: []string{charm},
+		why: "it shows what the control API says, and knows a daemon by nothing else",
+	},
 	{dir: "internal/daemon", may: []string{everything}, modules: []string{zap, metrics, xsys, xtime}, why: "the daemon's wiring: it logs and exports metrics"},
 	{dir: "bench/...", may: []string{everything}, modules: []string{histogram, gopacket, xsys}, why: "it measures what embedders use"},
 	{
-		dir: "cmd/weir/...", may: []string{everything, "bench/..."}, modules: []string{cobra, pflag, zap, progress, xterm, xsys, gopacket},
+		dir: "cmd/weir/...", may: []string{everything, "bench/..."}, modules: []string{cobra, pflag, zap, progress, xterm, xsys, gopacket, charm},
 		why: "the program: everything is wired here, so nothing may import it",
 	},
 	{
@@ -168,7 +175,7 @@ const (
 )
 
 // witnesses may be imported by the tests of every room: other people's implementations to be measured by.
-var witnesses = []string{rapid, goleak, gvisor, gopacket}
+var witnesses = []string{rapid, goleak, gvisor, gopacket, schema}
 
 // A guard keeps a package to some rooms, whatever the rooms' own lines allow.
 type guard struct {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -51,11 +52,13 @@ func vacate(path string) error {
 	return err
 }
 
+var listens atomic.Uint32
+
 // listen binds a name beside the path, closes it to others, and only then gives it its name, if nobody has it: so nobody can
 // connect before, and of two that start at the same time one gets it. Linux
 // takes the socket's own mode for the file's; elsewhere the umask is what holds until chmod.
 func listen(path string) (net.Listener, error) {
-	made := fmt.Sprintf("%s.%d", path, os.Getpid())
+	made := fmt.Sprintf("%s.%d.%d", path, os.Getpid(), listens.Add(1))
 	if err := os.Remove(made); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -47,10 +47,10 @@ func (b *builder) inline() (*node, error) {
 
 func (b *builder) blockSequence() (*node, error) {
 	column := b.peek().Position.Column
-	n := &node{line: b.peek().Position.Line, column: column, kind: sequence}
+	n := b.node(b.peek().Position.Line, column, sequence)
 	for b.is(token.SequenceEntryType) && b.peek().Position.Column == column {
 		dash := b.next()
-		item, err := b.block(column+1, &node{line: dash.Position.Line, column: column})
+		item, err := b.block(column+1, b.node(dash.Position.Line, column, null))
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +61,7 @@ func (b *builder) blockSequence() (*node, error) {
 
 func (b *builder) blockMapping() (*node, error) {
 	column := b.peek().Position.Column
-	n := &node{line: b.peek().Position.Line, column: column, kind: mapping}
+	n := b.node(b.peek().Position.Line, column, mapping)
 	for b.atKey() && b.peek().Position.Column == column {
 		key := b.value()
 		colon := b.next()
@@ -77,7 +77,7 @@ func (b *builder) blockMapping() (*node, error) {
 // blockValue reads the value of a key: behind it on its line, or below it and further in. The dashes of a list may stand right
 // below the key.
 func (b *builder) blockValue(key *node, colon *token.Token) (*node, error) {
-	none := &node{line: colon.Position.Line, column: colon.Position.Column + 1}
+	none := b.node(colon.Position.Line, colon.Position.Column+1, null)
 	t := b.peek()
 	switch {
 	case t == nil:

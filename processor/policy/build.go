@@ -2,6 +2,7 @@ package policy
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/weirnet/weir/processor"
@@ -11,7 +12,6 @@ import (
 type compiler struct {
 	*decoder
 	file     *File
-	src      *source
 	factory  map[string]Factory
 	callouts map[string]processor.Callout // those whose factory failed are nil
 	names    []string                     // of the callouts, in order
@@ -20,16 +20,13 @@ type compiler struct {
 // versionKnown is the version of the format.
 const versionKnown = 1
 
-func build(d *decoder, doc *document, src string, opts Options) *File {
-	if v := doc.Version; v.V != versionKnown {
-		d.at(v.node, "version %s is unknown here; want %d", shorten(v.node.text), versionKnown)
-	}
+func build(d *decoder, doc *document, opts Options) *File {
 	c := &compiler{
-		decoder: d, file: &File{Name: d.file, Version: int(doc.Version.V)}, src: newSource(src),
+		decoder: d, file: &File{Name: d.files[0], Files: d.files, Version: versionKnown, document: doc},
 		factory: opts.Factories, callouts: map[string]processor.Callout{},
 	}
 	c.file.Driver = c.driver(&doc.Driver)
-	c.file.Rules = doc.Rules.rules()
+	c.file.Rules = doc.Rules.V.rules()
 	c.buildCallouts(doc.Callouts)
 	c.buildSublayers(doc.Sublayers)
 	c.buildFilters(doc.Filters)
@@ -52,7 +49,7 @@ func (c *compiler) finish() {
 	}
 	var err error
 	if c.file.Policy, err = processor.NewPolicy(sublayers, filters); err != nil {
-		c.add(0, 0, "%v", err)
+		c.add(c.file.Name, 0, 0, "%v", err)
 		return
 	}
 	for i, w := range c.file.Policy.Weights() {
@@ -82,7 +79,7 @@ func (c *compiler) take(seen names, n placed[name], what string) bool {
 		return false
 	}
 	if first := seen[n.V]; first != nil {
-		c.at(n.node, "%s %s is defined at line %d already; rename one", what, quote(string(n.V)), first.line)
+		c.at(n.node, "%s %s is defined at %s already; rename one", what, quote(string(n.V)), first.seenFrom(n.node))
 		return false
 	}
 	seen[n.V] = n.node
@@ -95,7 +92,7 @@ func (c *compiler) buildSublayers(list []placed[sublayerSpec]) {
 		c.take(seen, s.V.Name, "sublayer")
 		c.file.Sublayers = append(c.file.Sublayers, Sublayer{
 			Sublayer: processor.Sublayer{Name: string(s.V.Name.V), Weight: s.V.Weight},
-			Line:     s.node.line, Column: s.node.column,
+			Place:    placeOf(s.node),
 		})
 	}
 }
@@ -104,7 +101,7 @@ func (c *compiler) buildCallouts(list []placed[calloutSpec]) {
 	seen := names{}
 	for _, s := range within(c, list, CalloutsMax, "callouts") {
 		fresh := c.take(seen, s.V.Name, "callout")
-		callout := c.makeCallout(&s)
+		callout, config := c.makeCallout(&s)
 		if !fresh {
 			continue
 		}
@@ -112,32 +109,37 @@ func (c *compiler) buildCallouts(list []placed[calloutSpec]) {
 		c.callouts[name] = callout
 		c.names = append(c.names, name)
 		c.file.Callouts = append(c.file.Callouts, Callout{
-			Callout: callout, Type: s.V.Type.V, Line: s.node.line, Column: s.node.column,
+			Callout: callout, Type: s.V.Type.V, Place: placeOf(s.node), config: config,
 		})
 	}
 }
 
-// makeCallout runs the factory of the callout's type; nil: it failed, which was reported.
-func (c *compiler) makeCallout(s *placed[calloutSpec]) processor.Callout {
+// makeCallout runs the factory of the callout's type; nil: it failed, which was reported. config is what it decoded.
+func (c *compiler) makeCallout(s *placed[calloutSpec]) (callout processor.Callout, config reflect.Type) {
 	if s.V.Type.node == nil || s.V.Type.node.kind != scalar {
-		return nil
+		return nil, nil
 	}
 	factory, ok := c.factory[s.V.Type.V]
 	if !ok {
 		c.unknown(s.V.Type.node, "callout type", s.V.Type.V, slices.Sorted(maps.Keys(c.factory)))
-		return nil
+		return nil, nil
 	}
-	config := s.V.Config.node
-	if config == nil {
-		config = &node{line: s.node.line, column: s.node.column}
+	from := s.V.Config.node
+	if from == nil {
+		from = &node{src: s.node.src, line: s.node.line, column: s.node.column}
 	}
 	before := len(c.list)
-	callout, err := factory(string(s.V.Name.V), func(into any) error { return c.config(config, into) })
+	callout, err := factory(string(s.V.Name.V), func(into any) error {
+		if config = reflect.TypeOf(into); config.Kind() == reflect.Pointer {
+			config = config.Elem()
+		}
+		return c.config(from, into)
+	})
 	if err != nil {
 		if len(c.list) == before {
-			c.at(config, "callout %s: %v", quote(string(s.V.Name.V)), err)
+			c.at(from, "callout %s: %v", quote(string(s.V.Name.V)), err)
 		}
-		return nil
+		return nil, nil
 	}
-	return callout
+	return callout, config
 }

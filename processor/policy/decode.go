@@ -9,12 +9,14 @@ import (
 // decoder fills Go values from the tree and reports everything in it that does not fit, each at its place.
 //
 // Structs name their keys by tags: `yaml:"name"`, or `yaml:"name,required"`. A number may have `min:"1"` and `max:"255"` beside
-// it, a text `oneof:"permit block"`, or `path:"file"`: then it is taken from the directory of the policy. A list hands them on to
-// its items. What implements encoding.TextUnmarshaler reads the text of a value itself. A key that is not given leaves its field
+// it, a text `oneof:"permit block"`, or `path:"read"` or `path:"write"`: then it is taken from the directory of its file, and
+// confined as paths.go says. `default:"7"` is what a key means that is not given; `backend:"sim pcap"` says which backends have it.
+// Both are for readers of the plan: a list hands tags on to its items. What implements encoding.TextUnmarshaler reads the text of a value itself. A key that is not given leaves its field
 // as it is, so that defaults can be set before.
 type decoder struct {
 	*problems
-	plans map[reflect.Type]*plan
+	bounds bounds
+	plans  map[reflect.Type]*plan
 }
 
 // placed is a value and where it stands; node is nil iff it was not given.
@@ -42,6 +44,10 @@ type plan struct {
 type field struct {
 	index    int
 	required bool
+	deflt    string // what it is when it is not given; empty: nothing, or it depends
+	doc      string
+	backends []string // empty: all
+	typ      reflect.Type
 	limits
 }
 
@@ -50,7 +56,7 @@ type limits struct {
 	key      string
 	min, max string // empty: those of the type
 	oneof    []string
-	path     bool // the text is a path
+	path     string // read or write: the text is the path of a file
 }
 
 func (d *decoder) planOf(t reflect.Type) *plan {
@@ -67,7 +73,8 @@ func (d *decoder) planOf(t reflect.Type) *plan {
 		p.names = append(p.names, name)
 		p.fields[name] = field{
 			index: i, required: option == "required",
-			limits: limits{key: name, min: tag.Get("min"), max: tag.Get("max"), oneof: strings.Fields(tag.Get("oneof")), path: tag.Get("path") != ""},
+			limits: limits{key: name, min: tag.Get("min"), max: tag.Get("max"), oneof: strings.Fields(tag.Get("oneof")), path: tag.Get("path")},
+			deflt:  tag.Get("default"), doc: tag.Get("doc"), backends: strings.Fields(tag.Get("backend")), typ: t.Field(i).Type,
 		}
 	}
 	d.plans[t] = p
@@ -113,7 +120,7 @@ func (d *decoder) mapping(n *node, v reflect.Value) {
 		case !known:
 			d.unknown(k.key, "key", k.key.text, p.names)
 		case first != nil:
-			d.at(k.key, "key %s was given at line %d already; remove one", quote(k.key.text), first.line)
+			d.at(k.key, "key %s was given at %s already; remove one", quote(k.key.text), first.seenFrom(k.key))
 		default:
 			given[k.key.text] = k.key
 			d.decode(k.value, v.Field(f.index), f.limits)

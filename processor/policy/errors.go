@@ -10,7 +10,7 @@ import (
 // errorsShown bounds the errors of one file that are told; the rest are counted.
 const errorsShown = 50
 
-// Error is one thing that is wrong in a policy file, and where. Line and Column count from 1, columns in characters; both are 0
+// Error is one thing that is wrong in a policy, and where: File is the policy or a file that it includes. Line and Column count from 1, columns in characters; both are 0
 // where the whole file is meant.
 type Error struct {
 	File   string `json:"file"`
@@ -26,7 +26,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Msg)
 }
 
-// Errors is all that is wrong in a policy file, by place, up to 50; More says how many were left out.
+// Errors is all that is wrong in a policy, by file and place, up to 50; More says how many were left out.
 type Errors struct {
 	List []Error `json:"errors"`
 	More int     `json:"more,omitempty"`
@@ -46,18 +46,28 @@ func (e *Errors) Error() string {
 	return b.String()
 }
 
-// problems collects what is wrong in one file.
+// problems collects what is wrong in the files of a policy.
 type problems struct {
-	file  string
+	files []string // in the order of reading
 	list  []Error
 	hints int // suggestions that were looked for
 }
 
-func (p *problems) add(line, column int, format string, args ...any) {
-	p.list = append(p.list, Error{File: p.file, Line: line, Column: column, Msg: fmt.Sprintf(format, args...)})
+func (p *problems) add(file string, line, column int, format string, args ...any) {
+	p.list = append(p.list, Error{File: file, Line: line, Column: column, Msg: fmt.Sprintf(format, args...)})
 }
 
-func (p *problems) at(n *node, format string, args ...any) { p.add(n.line, n.column, format, args...) }
+func (p *problems) at(n *node, format string, args ...any) {
+	p.add(n.src.name, n.line, n.column, format, args...)
+}
+
+// seenFrom names the place of n for a reader of the file of from.
+func (n *node) seenFrom(from *node) string {
+	if n.src == from.src {
+		return fmt.Sprintf("line %d", n.line)
+	}
+	return fmt.Sprintf("%s:%d", n.src.name, n.line)
+}
 
 // hintsMax bounds the search for suggestions in a file that is wrong throughout; more errors than that are not shown anyway.
 const hintsMax = 4 * errorsShown
@@ -77,7 +87,8 @@ func (p *problems) err() error {
 		return nil
 	}
 	slices.SortStableFunc(p.list, func(a, b Error) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(
+			cmp.Compare(slices.Index(p.files, a.File), slices.Index(p.files, b.File)), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	shown := min(len(p.list), errorsShown)
 	return &Errors{List: p.list[:shown:shown], More: len(p.list) - shown}

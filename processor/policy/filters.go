@@ -33,7 +33,7 @@ func (c *compiler) buildFilters(list []placed[filterSpec]) {
 		}
 		weight, weighting := c.weight(s.V.Weight.node)
 		c.file.Filters = append(c.file.Filters, Filter{
-			Line: s.node.line, Column: s.node.column, conditions: conditions,
+			Place: placeOf(s.node), conditions: conditions,
 			Filter: processor.Filter{
 				Name: string(s.V.Name.V), Layer: s.V.Layer.V.Layer, Sublayer: s.V.Sublayer.V,
 				Weight: weight, Weighting: weighting,
@@ -97,11 +97,12 @@ func (c *compiler) program(text *placed[expression], layer divertdrv.Layer) *fil
 	if err == nil {
 		return p
 	}
-	line, column := text.node.line, text.node.column
+	n := text.node
+	line, column := n.line, n.column
 	var wrong *filter.Error
 	if errors.As(err, &wrong) {
-		line, column = c.src.place(text.node, wrong.Pos)
+		line, column = n.src.place(n, wrong.Pos)
 	}
-	c.add(line, column, "%v", err)
+	c.add(n.src.name, line, column, "%v", err)
 	return nil
 }

@@ -24,7 +24,7 @@ func (b *builder) flow() (*node, error) {
 
 func (b *builder) flowSequence() (*node, error) {
 	start := b.next()
-	n := &node{line: start.Position.Line, column: start.Position.Column, kind: sequence}
+	n := b.node(start.Position.Line, start.Position.Column, sequence)
 	for {
 		if done, err := b.flowEnds(start, token.SequenceEndType, "]"); done || err != nil {
 			return n, err
@@ -45,7 +45,7 @@ func (b *builder) flowSequence() (*node, error) {
 
 func (b *builder) flowMapping() (*node, error) {
 	start := b.next()
-	n := &node{line: start.Position.Line, column: start.Position.Column, kind: mapping}
+	n := b.node(start.Position.Line, start.Position.Column, mapping)
 	for {
 		if done, err := b.flowEnds(start, token.MappingEndType, "}"); done || err != nil {
 			return n, err
@@ -72,7 +72,7 @@ func (b *builder) flowMapping() (*node, error) {
 func (b *builder) flowValue(colon *token.Token) (*node, error) {
 	t := b.peek()
 	if t == nil || t.Type == token.CollectEntryType || t.Type == token.MappingEndType {
-		return &node{line: colon.Position.Line, column: colon.Position.Column + 1}, nil
+		return b.node(colon.Position.Line, colon.Position.Column+1, null), nil
 	}
 	return b.flow()
 }

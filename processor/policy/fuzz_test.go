@@ -39,7 +39,7 @@ func FuzzPolicy(f *testing.F) {
 		if !errors.As(err, &all) || len(all.List) == 0 || len(all.List) > errorsShown {
 			t.Fatalf("error %#v", err)
 		}
-		lines := newSource(src).lines
+		lines := newSource("p", src).lines
 		for _, e := range all.List {
 			if e.Line < 0 || e.Line > len(lines)+1 || e.Line > 0 && e.Column < 1 || e.Msg == "" {
 				t.Errorf("%d lines, error at %d:%d: %s", len(lines), e.Line, e.Column, e.Msg)

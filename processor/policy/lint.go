@@ -11,8 +11,7 @@ import (
 
 // Lint is something in a policy that works, and is hardly what was meant.
 type Lint struct {
-	Line   int    `json:"line"`
-	Column int    `json:"column"`
+	Place
 	Filter string `json:"filter,omitempty"` // the filter that it is about; empty for sublayers, callouts and handles
 	Msg    string `json:"msg"`
 	Remedy string `json:"remedy"`
@@ -28,13 +27,15 @@ func (f *File) Lint() []Lint {
 	all = append(all, f.lintConsiderations()...)
 	all = append(all, f.lintNegations()...)
 	slices.SortStableFunc(all, func(a, b Lint) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Msg, b.Msg))
+		return cmp.Or(
+			cmp.Compare(slices.Index(f.Files, a.File), slices.Index(f.Files, b.File)),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Msg, b.Msg))
 	})
 	return all
 }
 
 func (f *Filter) lint(remedy, format string, args ...any) Lint {
-	return Lint{Line: f.Line, Column: f.Column, Filter: f.Name, Msg: fmt.Sprintf(format, args...), Remedy: remedy}
+	return Lint{Place: f.Place, Filter: f.Name, Msg: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
 // lintConditions: a condition that gives all packets the same answer. A plain true is meant so.
@@ -83,7 +84,7 @@ func shadowed(filters []*Filter) (all []Lint) {
 		switch {
 		case above != nil:
 			all = append(all, fl.lint("give it a higher weight or another sublayer, or remove it",
-				"filter %q is never asked: %q in line %d decides all that it could match", fl.Name, above.Name, above.Line))
+				"filter %q is never asked: %q in %s decides all that it could match", fl.Name, above.Name, above.seenFrom(fl.Place)))
 		case !fl.decides():
 		case fl.When == nil:
 			whole = fl
@@ -112,13 +113,13 @@ func (f *File) lintUnused() (all []Lint) {
 	}
 	for _, s := range f.Sublayers {
 		if !sublayers[s.Name] {
-			all = append(all, Lint{s.Line, s.Column, "", fmt.Sprintf("sublayer %q has no filters", s.Name), "remove it"})
+			all = append(all, Lint{s.Place, "", fmt.Sprintf("sublayer %q has no filters", s.Name), "remove it"})
 		}
 	}
 	for _, c := range f.Callouts {
 		if !callouts[c.Name()] {
 			all = append(all, Lint{
-				c.Line, c.Column, "", fmt.Sprintf("callout %q is named by no filter", c.Name()),
+				c.Place, "", fmt.Sprintf("callout %q is named by no filter", c.Name()),
 				"remove it, or name it in a filter with action: callout",
 			})
 		}

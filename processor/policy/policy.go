@@ -1,12 +1,8 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"reflect"
 	"time"
 
@@ -24,12 +20,13 @@ const (
 
 // Factory makes a callout of one type for the name that the policy gives it. decode fills a struct from the callout's config, by
 // tags as encoding packages have them: `yaml:"ttl"`, `yaml:"to,required"`, `min:"1" max:"255"`, `oneof:"a b"`, and
-// `path:"file"` for a path, which then is taken from the directory of the policy. When it fails it has reported where, and the factory just returns its error; any other error is reported at the config.
+// `path:"read"` or `path:"write"` for a path, which then is taken from the directory of the policy. When it fails it has reported where, and the factory just returns its error; any other error is reported at the config.
 type Factory = func(name string, decode func(into any) error) (processor.Callout, error)
 
 // Options of Parse and Load. The zero value knows no callouts.
 type Options struct {
 	Factories map[string]Factory // by type; callouts.Factories() returns those that ship
+	WriteDirs []string           // directories that the policy may write to, beside its own
 }
 
 // File is a policy file that was read without an error.
@@ -44,7 +41,27 @@ type File struct {
 	Rules     processor.Rules   // what is done about breaches of the considerations
 	Policy    *processor.Policy // compiled from the above
 
-	explicit bool // the file lists its handles
+	Files []string // all that were read: Name, and what it includes
+
+	explicit bool      // the file lists its handles
+	document *document // as it was written, with what it includes
+}
+
+// Place is where a file of a policy defines something. Line and Column count from 1, columns in characters.
+type Place struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+}
+
+func placeOf(n *node) Place { return Place{n.src.name, n.line, n.column} }
+
+// seenFrom names the place for a reader of another one.
+func (p Place) seenFrom(from Place) string {
+	if p.File == from.File {
+		return fmt.Sprintf("line %d", p.Line)
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
 // Driver says where packets come from. Read and Write are paths, taken from the directory of the policy where they are relative.
@@ -80,13 +97,13 @@ type Handle struct {
 // Sublayer is a sublayer and where the file defines it.
 type Sublayer struct {
 	processor.Sublayer
-	Line, Column int
+	Place
 }
 
 // Filter is a filter and where the file defines it.
 type Filter struct {
 	processor.Filter
-	Line, Column int
+	Place
 
 	conditions []processor.Condition
 }
@@ -94,57 +111,8 @@ type Filter struct {
 // Callout is a named instance of a callout type and where the file defines it.
 type Callout struct {
 	processor.Callout
-	Type         string
-	Line, Column int
-}
+	Type string
+	Place
 
-// Load reads the file at path. The error is *Errors, or what the system says of the path.
-func Load(path string, opts Options) (*File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
-	}
-	defer f.Close()
-	src, err := io.ReadAll(io.LimitReader(f, SizeMax+1))
-	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
-	}
-	return Parse(path, src, opts)
-}
-
-// Parse reads a policy. name is for errors, and its directory is where relative paths start. The error is *Errors. Callouts are
-// made by their factories; nothing else outside of memory is touched.
-func Parse(name string, src []byte, opts Options) (*File, error) {
-	p := &problems{file: name}
-	if len(src) > SizeMax {
-		p.add(0, 0, "larger than %d MiB; split it, or let fewer filters do the work", SizeMax>>20)
-		return nil, p.err()
-	}
-	if checkText(src, p); len(p.list) > 0 {
-		return nil, p.err()
-	}
-	root, err := parseTree(string(src))
-	if err != nil {
-		var s *syntaxError
-		if errors.As(err, &s) {
-			p.add(s.line, s.column, "%s", s.msg)
-		}
-		return nil, p.err()
-	}
-	d := &decoder{problems: p, plans: map[reflect.Type]*plan{}}
-	doc := document{Version: placed[uint]{V: versionKnown}}
-	d.decode(root, reflect.ValueOf(&doc).Elem(), limits{})
-	f := build(d, &doc, string(src), opts)
-	if err := p.err(); err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
-// relative takes a path of the policy from the policy's directory.
-func relative(policy, path string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(filepath.Dir(policy), path)
+	config reflect.Type // what its factory decodes; nil: nothing
 }

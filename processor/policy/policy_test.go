@@ -104,7 +104,9 @@ func TestLiveDriver(t *testing.T) {
 }
 
 func TestWholeFile(t *testing.T) {
-	f, err := Parse("etc/weir/policy.yaml", []byte(whole), testOptions)
+	opts := testOptions
+	opts.WriteDirs = []string{"/tmp"}
+	f, err := Parse("etc/weir/policy.yaml", []byte(whole), opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,8 +56,8 @@ func (d *decoder) text(n *node, v reflect.Value, l limits) {
 		d.at(n, "want text, got %s; quote it: \"%s\"", n.text, n.text)
 	case len(l.oneof) > 0 && !slices.Contains(l.oneof, n.text):
 		d.unknown(n, l.key, n.text, l.oneof)
-	case l.path:
-		v.SetString(relative(d.file, n.text))
+	case l.path != "":
+		v.SetString(d.path(n, l.path))
 	default:
 		v.SetString(n.text)
 	}

@@ -9,14 +9,16 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// source finds places inside the values of a file.
+// source is the text of one file of a policy, and finds places inside its values.
 type source struct {
+	name  string // as errors name it
+	below string // its path from the policy's directory, with slashes; empty for the policy itself
 	text  string
 	lines []int // byte offset of each
 }
 
-func newSource(text string) *source {
-	s := &source{text: text, lines: []int{0}}
+func newSource(name, text string) *source {
+	s := &source{name: name, text: text, lines: []int{0}}
 	for i := range len(text) {
 		if text[i] == '\n' {
 			s.lines = append(s.lines, i+1)

@@ -13,7 +13,7 @@ const (
 
 // checkText finds what no policy contains: bytes that are not UTF-8, control characters, tabs outside of comments, behind which
 // columns could not be told, and what only a file that means harm contains.
-func checkText(src []byte, p *problems) {
+func checkText(file string, src []byte, p *problems) {
 	line, empty := 1, 0
 	for rest := src; len(rest) > 0; line++ {
 		text := rest
@@ -26,14 +26,14 @@ func checkText(src []byte, p *problems) {
 			empty = 0
 		}
 		if empty == emptyMax+1 {
-			p.add(line, 1, "more than %d empty lines in a row; remove some", emptyMax)
+			p.add(file, line, 1, "more than %d empty lines in a row; remove some", emptyMax)
 		}
-		checkLine(bytes.TrimSuffix(text, []byte("\r")), line, p)
+		checkLine(file, bytes.TrimSuffix(text, []byte("\r")), line, p)
 	}
 }
 
 // checkLine reports the first fault of a line.
-func checkLine(text []byte, line int, p *problems) {
+func checkLine(file string, text []byte, line int, p *problems) {
 	comment, angles := false, 0
 	for i, column := 0, 1; i < len(text); column++ {
 		r, n := utf8.DecodeRune(text[i:])
@@ -42,17 +42,17 @@ func checkLine(text []byte, line int, p *problems) {
 		}
 		switch {
 		case angles > angleMax:
-			p.add(line, column, "more than %d \"<\" in a row; remove some", angleMax)
+			p.add(file, line, column, "more than %d \"<\" in a row; remove some", angleMax)
 			return
 		case r == utf8.RuneError && n == 1:
-			p.add(line, column, "byte %#02x is not UTF-8; save the file as UTF-8", text[i])
+			p.add(file, line, column, "byte %#02x is not UTF-8; save the file as UTF-8", text[i])
 			return
 		case r == '\t' && comment:
 		case r == '\t':
-			p.add(line, column, "tab; indent and separate with spaces")
+			p.add(file, line, column, "tab; indent and separate with spaces")
 			return
 		case r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff:
-			p.add(line, column, "control character %U; remove it", r)
+			p.add(file, line, column, "control character %U; remove it", r)
 			return
 		}
 		comment = comment || r == '#'

@@ -17,8 +17,9 @@ const (
 // String names the kind as an error tells the user what stands there.
 func (k kind) String() string { return [...]string{"nothing", "a value", "a list", "a mapping"}[k] }
 
-// node is a part of the file. Line and column are those of its first character, of a list in block style those of its first "-".
+// node is a part of a file. Line and column are those of its first character, of a list in block style those of its first "-".
 type node struct {
+	src          *source
 	line, column int
 	kind         kind
 	text         string     // valid iff scalar
@@ -34,22 +35,23 @@ const depthMax = 32
 
 // builder makes the tree of a file's tokens.
 type builder struct {
+	src    *source
 	tokens []*token.Token
 	i      int
 	depth  int
 }
 
 // parseTree returns the root of the document; a file of comments only is a null node.
-func parseTree(src string) (*node, error) {
-	tokens, err := tokenize(src)
+func parseTree(src *source) (*node, error) {
+	tokens, err := tokenize(src.text)
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{tokens: tokens}
+	b := &builder{src: src, tokens: tokens}
 	if b.is(token.DocumentHeaderType) {
 		b.i++
 	}
-	root, err := b.block(1, &node{line: 1, column: 1})
+	root, err := b.block(1, b.node(1, 1, null))
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +96,11 @@ func (b *builder) descend(t *token.Token) error {
 
 func (b *builder) ascend() { b.depth-- }
 
+// node makes a node of the file that is read.
+func (b *builder) node(line, column int, k kind) *node {
+	return &node{src: b.src, line: line, column: column, kind: k}
+}
+
 // describe names a token in an error.
 func describe(t *token.Token) string {
 	switch t.Type {
@@ -119,7 +126,8 @@ func isScalar(t token.Type) bool {
 // value takes a scalar.
 func (b *builder) value() *node {
 	t := b.next()
-	n := &node{line: t.Position.Line, column: t.Position.Column, kind: scalar, text: t.Value, style: t.Type}
+	n := b.node(t.Position.Line, t.Position.Column, scalar)
+	n.text, n.style = t.Value, t.Type
 	switch t.Type {
 	case token.NullType:
 		n.kind = null

@@ -40,10 +40,10 @@ func FuzzTree(f *testing.F) {
 			return
 		}
 		p := &problems{}
-		if checkText([]byte(src), p); len(p.list) > 0 {
+		if checkText("p", []byte(src), p); len(p.list) > 0 {
 			return
 		}
-		root, err := parseTree(src)
+		root, err := parseTree(newSource("p", src))
 		if err != nil {
 			return
 		}
@@ -60,7 +60,7 @@ var emptyItem = regexp.MustCompile(`(?m)-[ \r]*(#.*)?$`)
 
 func TestTrees(t *testing.T) {
 	for _, src := range trees {
-		root, err := parseTree(src)
+		root, err := parseTree(newSource("p", src))
 		if strings.HasPrefix(src, "?") {
 			if err == nil {
 				t.Errorf("%q was read", src)

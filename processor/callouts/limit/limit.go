@@ -17,13 +17,13 @@ const Type = "limit"
 
 // Config says how much may go on, and what becomes of the rest. Exactly one of Packets and Bytes is given.
 type Config struct {
-	Packets uint64 `yaml:"packets" min:"1" max:"10000000000"` // a second
-	Bytes   uint64 `yaml:"bytes" min:"1" max:"10000000000"`   // a second, from the IP header on
-	Burst   uint64 `yaml:"burst" min:"1" max:"10000000000"`   // at once, of the same unit; 0: those of a second, but one packet of any size
-	Per     string `yaml:"per" oneof:"policy flow source"`    // what has a limit of its own; empty: policy, all together
-	Table   int    `yaml:"table" min:"8" max:"1048576"`       // flows or sources that are told apart; 0: TableDefault
-	Exceed  string `yaml:"exceed" oneof:"block mark"`         // empty: block
-	DSCP    *uint8 `yaml:"dscp" max:"63"`                     // with mark: what the packets get
+	Packets uint64 `yaml:"packets" min:"1" max:"10000000000"`               // a second
+	Bytes   uint64 `yaml:"bytes" min:"1" max:"10000000000"`                 // a second, from the IP header on
+	Burst   uint64 `yaml:"burst" min:"1" max:"10000000000"`                 // at once, of the same unit; 0: those of a second, but one packet of any size
+	Per     string `yaml:"per" oneof:"policy flow source" default:"policy"` // what has a limit of its own; empty: policy, all together
+	Table   int    `yaml:"table" min:"8" max:"1048576"`                     // flows or sources that are told apart; 0: TableDefault
+	Exceed  string `yaml:"exceed" oneof:"block mark" default:"block"`       // empty: block
+	DSCP    *uint8 `yaml:"dscp" max:"63"`                                   // with mark: what the packets get
 }
 
 // What Config.Table may be. A flow or source takes 64 bytes.

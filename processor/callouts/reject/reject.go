@@ -18,9 +18,9 @@ const Type = "reject"
 
 // Config says who is told, and what.
 type Config struct {
-	To   string `yaml:"to" oneof:"sender receiver both"` // of TCP; empty: sender
-	ICMP string `yaml:"icmp" oneof:"port-unreachable host-unreachable no-route admin-prohibited none"`
-	Rate int    `yaml:"rate" min:"1" max:"1000000"` // ICMP errors a second; 0: craft.RateDefault
+	To   string `yaml:"to" oneof:"sender receiver both" default:"sender"` // of TCP; empty: sender
+	ICMP string `yaml:"icmp" oneof:"port-unreachable host-unreachable no-route admin-prohibited none" default:"port-unreachable"`
+	Rate int    `yaml:"rate" min:"1" max:"1000000" default:"1000"` // ICMP errors a second; 0: craft.RateDefault
 }
 
 // whys are the words of Config.ICMP; empty is port-unreachable.

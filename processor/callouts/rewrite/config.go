@@ -15,18 +15,18 @@ type Config struct {
 	TTL     uint8      `yaml:"ttl" min:"1"` // TTL or hop limit; 0: stays
 	Payload *Payload   `yaml:"payload"`
 
-	Verdict string `yaml:"verdict" oneof:"continue permit"` // after a change; empty: continue
+	Verdict string `yaml:"verdict" oneof:"continue permit" default:"continue"` // after a change; empty: continue
 }
 
 // Payload says what to change behind the transport header; the length stays. Either Find is replaced where it is, or Write is
 // put at Offset.
 type Payload struct {
 	Find     string  `yaml:"find"`
-	Replace  string  `yaml:"replace"` // as long as Find
-	All      bool    `yaml:"all"`     // every place, not just the first
-	Offset   *uint16 `yaml:"offset"`  // bytes from the start of the payload
+	Replace  string  `yaml:"replace"`             // as long as Find
+	All      bool    `yaml:"all" default:"false"` // every place, not just the first
+	Offset   *uint16 `yaml:"offset"`              // bytes from the start of the payload
 	Write    string  `yaml:"write"`
-	Encoding string  `yaml:"encoding" oneof:"text hex"` // of find, replace and write; empty: text
+	Encoding string  `yaml:"encoding" oneof:"text hex" default:"text"` // of find, replace and write; empty: text
 }
 
 // edit is a checked Payload.

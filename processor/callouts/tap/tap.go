@@ -18,10 +18,10 @@ const Type = "tap"
 
 // Config says what is written, and where.
 type Config struct {
-	Write   string `yaml:"write,required" path:"file"`       // the pcapng file; one that is there is written anew
-	Records string `yaml:"records" oneof:"both seen judged"` // empty: both
-	Queue   int    `yaml:"queue" min:"1" max:"65536"`        // records that may wait for the disk; 0: QueueDefault
-	Snap    int    `yaml:"snap" min:"1" max:"65575"`         // bytes of a packet that are kept; 0: all
+	Write   string `yaml:"write,required" path:"write"`                     // the pcapng file; one that is there is written anew
+	Records string `yaml:"records" oneof:"both seen judged" default:"both"` // empty: both
+	Queue   int    `yaml:"queue" min:"1" max:"65536" default:"1024"`        // records that may wait for the disk; 0: QueueDefault
+	Snap    int    `yaml:"snap" min:"1" max:"65575" default:"65575"`        // bytes of a packet that are kept; 0: all
 }
 
 // What Config.Queue may be.
