@@ -41,7 +41,7 @@ WinDivert, which permit it, block it, or give it to a callout that counts, rewri
 	)
 	root.SetHelpCommandGroupID(groupProgram)
 	root.SetCompletionCommandGroupID(groupProgram)
-	root.AddCommand(newRun(), newDump(), newCheck(), newExplain(), newFilter(), newDoctor(), newVersion())
+	root.AddCommand(newRun(), newDump(), newCheck(), newExplain(), newFilter(), newDriver(), newDoctor(), newVersion())
 	return root
 }
 

@@ -51,6 +51,10 @@ var rooms = []room{
 		dir: "internal/netstack", may: []string{"internal/clock"}, modules: []string{gvisor},
 		why: "a TCP to test with: it knows bytes and time, so the tests of every room may ask it for connections",
 	},
+	{
+		dir: "internal/authenticode", modules: []string{xsys},
+		why: "a leaf: it judges the bytes of a file, so whoever loads a driver may ask it (docs/adr/0011)",
+	},
 	{dir: "divertdrv/wire", why: "a leaf: embedders read headers with it, and it must stay free of everything else"},
 	{dir: "divertdrv/addr", why: "a leaf: 80 bytes with a layout that kernels know"},
 	{dir: "divertdrv/reason", why: "a leaf: one vocabulary for every room, so it belongs to none"},
@@ -103,7 +107,7 @@ var rooms = []room{
 		why:     "a driver stands below injection and processing",
 	},
 	{
-		dir: "divertdrv/windrv/...", may: join(seam, "divertdrv/proc"), modules: []string{divertGo, xsys},
+		dir: "divertdrv/windrv/...", may: join(seam, "divertdrv/proc", "internal/authenticode"), modules: []string{divertGo, xsys},
 		why: "a driver stands below injection and processing; the only room with code under the GPL-3.0",
 	},
 	{
