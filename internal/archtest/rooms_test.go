@@ -135,6 +135,10 @@ var rooms = []room{
 	},
 
 	{
+		dir: "internal/driverlife", may: join(seam, "internal/authenticode"), modules: []string{xsys},
+		why: "it looks after a service; who uses the driver it asks through the seam",
+	},
+	{
 		dir: "internal/simulation", may: join(injection, "divertdrv/simdrv", "processor"),
 		why: "it runs whole lives of drivers, injectors and processors by a seed; nothing imports it",
 	},
