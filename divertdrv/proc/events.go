@@ -113,7 +113,7 @@ func (t *Table) gone(k Key, endpoint uint64) {
 	}
 }
 
-// resolve describes the process that an event at a time names. Another one that has the number since is not described.
+// resolve describes the process that an event at a time names; zero: now. Another one that has the number since is not described.
 func (t *Table) resolve(id uint32, at time.Time) (p Process, reused bool) {
 	if id == 0 || t.opts.System == nil {
 		return Process{ID: id}, false
@@ -122,7 +122,7 @@ func (t *Table) resolve(id uint32, at time.Time) (p Process, reused bool) {
 	switch {
 	case err != nil:
 		return Process{ID: id}, false // it has ended already, or is not ours to see
-	case p.Start.After(at):
+	case !at.IsZero() && p.Start.After(at):
 		return Process{ID: id}, true
 	}
 	return p, false

@@ -40,7 +40,7 @@ func (t *Table) Look() error {
 	for _, s := range sockets {
 		for _, id := range s.Owners {
 			if _, ok := known[id]; !ok {
-				known[id], _ = t.resolve(id, t.opts.Clock.Now())
+				known[id], _ = t.resolve(id, time.Time{})
 			}
 		}
 	}

@@ -3,6 +3,7 @@
 package proc
 
 import (
+	"fmt"
 	"runtime"
 
 	"github.com/weirnet/weir/divertdrv"
@@ -10,5 +11,5 @@ import (
 
 // Local refuses: sockets are looked up on Linux and Windows only.
 func Local() (System, func() error, error) {
-	return nil, nil, &divertdrv.OpError{Op: "look sockets up", Driver: runtime.GOOS, Err: divertdrv.ErrUnsupported}
+	return nil, nil, fmt.Errorf("look sockets up on %s: %w", runtime.GOOS, divertdrv.ErrUnsupported)
 }
