@@ -89,12 +89,13 @@ func (m *manager) entry(name string) (e Entry, ok bool) {
 	defer windows.CloseServiceHandle(s)
 	var st windows.SERVICE_STATUS
 	if windows.QueryServiceStatus(s, &st) == nil {
-		e.State = stateOf(svc.State(st.CurrentState))
+		e.State = StateOf(svc.State(st.CurrentState))
 	}
 	return e, true
 }
 
-func stateOf(s svc.State) State {
+// StateOf names a state of the service manager.
+func StateOf(s svc.State) State {
 	switch s {
 	case svc.Stopped:
 		return Stopped

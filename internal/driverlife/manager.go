@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// ErrNotWindows: there is no service to look after.
+var ErrNotWindows = errors.New("WinDivert's service is on Windows only")
+
 // Name is the service's name in WinDivert 2; versions before had a number behind it.
 const Name = "WinDivert"
 

@@ -1,0 +1,50 @@
+package driverlife
+
+import "path/filepath"
+
+// Vet says whether the driver may be loaded that opening a first handle would load: that of the service, or else WinDivert64.sys in
+// the folder of WinDivert.dll. nil: it may, or it is loaded already. The error is a *RefusedError, or says why it cannot be told.
+// Whoever opens handles asks it before; what a user forces is not asked.
+func (s *System) Vet(folder string) error {
+	e, err := s.entry(Name)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(folder, File)
+	switch {
+	case e != nil && e.loaded():
+		return nil
+	case e != nil:
+		file = e.File
+	}
+	if _, err := s.Read(file); err != nil {
+		return explained("read the driver", err)
+	}
+	if err := s.Verify(file); err != nil {
+		return &RefusedError{err}
+	}
+	return nil
+}
+
+// File is the driver's on amd64.
+const File = "WinDivert64.sys"
+
+// RefusedError is a driver that must not be loaded, with the reason inside.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string {
+	return "the driver is not loaded: " + e.Err.Error() +
+		"; get WinDivert again from where it is published, 'weir driver verify FILE' shows its signers"
+}
+
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Vet is System.Vet of this system.
+func Vet(folder string) error {
+	s, err := Local()
+	if err != nil {
+		return err
+	}
+	defer s.Manager.Close()
+	return s.Vet(folder)
+}
