@@ -11,16 +11,20 @@ import (
 // its sockets have none. MIB_TCPTABLE_OWNER_PID and its kin.
 type tableShape struct {
 	size, local, localPort, peer, peerPort, owner int
+	state                                         int // valid iff there are peers
 	v6                                            bool
 	proto                                         uint8
 }
 
 var (
-	tcp4Table = tableShape{24, 4, 8, 12, 16, 20, false, wire.ProtoTCP}
-	tcp6Table = tableShape{56, 0, 20, 24, 44, 52, true, wire.ProtoTCP}
-	udp4Table = tableShape{12, 0, 4, -1, -1, 8, false, wire.ProtoUDP}
-	udp6Table = tableShape{28, 0, 20, -1, -1, 24, true, wire.ProtoUDP}
+	tcp4Table = tableShape{24, 4, 8, 12, 16, 20, 0, false, wire.ProtoTCP}
+	tcp6Table = tableShape{56, 0, 20, 24, 44, 52, 48, true, wire.ProtoTCP}
+	udp4Table = tableShape{12, 0, 4, -1, -1, 8, -1, false, wire.ProtoUDP}
+	udp6Table = tableShape{28, 0, 20, -1, -1, 24, -1, true, wire.ProtoUDP}
 )
+
+// stateListen is that of a socket whose peer has no meaning, and need not be zero (MIB_TCP_STATE_LISTEN).
+const stateListen = 2
 
 var errTable = errors.New("a table of IP Helper has fewer rows than it says")
 
@@ -37,7 +41,7 @@ func (s tableShape) read(b []byte) (sockets []Socket, err error) {
 	for i := range n {
 		r := b[i*s.size : (i+1)*s.size]
 		k := Key{Proto: s.proto, Local: s.end(r, s.local, s.localPort)}
-		if s.peer >= 0 {
+		if s.peer >= 0 && binary.LittleEndian.Uint32(r[s.state:]) != stateListen {
 			if peer := s.end(r, s.peer, s.peerPort); peer.Port != 0 {
 				k.Remote = peer
 			}

@@ -17,6 +17,9 @@ func (s tableShape) put(r []byte, local, peer netip.AddrPort, owner uint32) {
 	if s.peer >= 0 {
 		copy(r[s.peer:], peer.Addr().AsSlice())
 		half(s.peerPort, peer.Port())
+		if r[s.state] = 5; peer.Addr().IsUnspecified() { // established, or listening
+			r[s.state] = stateListen
+		}
 	}
 	binary.LittleEndian.PutUint32(r[s.owner:], owner)
 }
@@ -27,17 +30,18 @@ func TestTables(t *testing.T) {
 		shape       tableShape
 		local, peer string
 	}{
-		"TCP":         {tcp4Table, "10.0.0.1:5000", "1.2.3.4:443"},
-		"TCP6":        {tcp6Table, "[fd00::1]:5000", "[fd00::2]:443"},
-		"TCP listens": {tcp4Table, "0.0.0.0:80", "0.0.0.0:0"},
-		"UDP":         {udp4Table, "10.0.0.1:53", ""},
-		"UDP6":        {udp6Table, "[::]:53", ""},
+		"TCP":          {tcp4Table, "10.0.0.1:5000", "1.2.3.4:443"},
+		"TCP6":         {tcp6Table, "[fd00::1]:5000", "[fd00::2]:443"},
+		"TCP listens":  {tcp4Table, "0.0.0.0:80", "0.0.0.0:4711"}, // whose peer is whatever was there
+		"TCP6 listens": {tcp6Table, "[::]:80", "[::]:0"},
+		"UDP":          {udp4Table, "10.0.0.1:53", ""},
+		"UDP6":         {udp6Table, "[::]:53", ""},
 	} {
 		local := netip.MustParseAddrPort(c.local)
 		var peer netip.AddrPort
 		want := Key{Local: wire.EndpointFrom(local), Proto: c.shape.proto}
 		if c.peer != "" {
-			if peer = netip.MustParseAddrPort(c.peer); peer.Port() != 0 {
+			if peer = netip.MustParseAddrPort(c.peer); !peer.Addr().IsUnspecified() {
 				want.Remote = wire.EndpointFrom(peer)
 			}
 		}

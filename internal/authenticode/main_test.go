@@ -158,6 +158,7 @@ type wish struct {
 // sign has osslsigncode sign an image.
 func (a *authority) sign(t testing.TB, image []byte, w wish) []byte {
 	t.Helper()
+	tool := osslsigncode(t)
 	dir := t.TempDir()
 	write := func(name string, b []byte) string {
 		path := filepath.Join(dir, name)
@@ -189,7 +190,7 @@ func (a *authority) sign(t testing.TB, image []byte, w wish) []byte {
 			"-TSA-time", strconv.FormatInt(year(w.stamped).Unix(), 10))
 	}
 	args = append(args, "-in", write("in.sys", image), "-out", out)
-	if text, err := exec.Command(osslsigncode(t), args...).CombinedOutput(); err != nil {
+	if text, err := exec.Command(tool, args...).CombinedOutput(); err != nil {
 		t.Fatalf("osslsigncode: %v\n%s", err, text)
 	}
 	b, err := os.ReadFile(out)

@@ -212,6 +212,7 @@ func TestRefused(t *testing.T) {
 
 // The witness: osslsigncode, given the same anchors, accepts and refuses the same files, and computes the same digest.
 func TestWitness(t *testing.T) {
+	tool := osslsigncode(t)
 	a := newAuthority(t, newRSA)
 	dir := t.TempDir()
 	ca, path := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "file.sys")
@@ -230,7 +231,7 @@ func TestWitness(t *testing.T) {
 		}
 		r, err := Verify(b, Options{Anchors: a.root.anchors(t), Now: year(2021)})
 		args := []string{"verify", "-CAfile", ca, "-TSA-CAfile", ca, "-time", fmt.Sprint(year(2021).Unix()), "-in", path}
-		text, theirs := exec.Command(osslsigncode(t), args...).CombinedOutput()
+		text, theirs := exec.Command(tool, args...).CombinedOutput()
 		if (err == nil) != (theirs == nil) {
 			t.Errorf("byte %d: ours %v, theirs %v\n%s", at, err, theirs, text)
 		}

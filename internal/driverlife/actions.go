@@ -35,7 +35,7 @@ func (s *System) Install(file string, force bool) ([]Done, error) {
 	}
 	if err := s.Verify(file); err != nil {
 		if !force {
-			return nil, fmt.Errorf("%w; it is not installed; --force installs it all the same", err)
+			return nil, fmt.Errorf("%s: %w; it is not installed; --force installs it all the same", file, err)
 		}
 		w.tell(Name, "its signature does not hold (%v), and it is installed all the same", err)
 	}

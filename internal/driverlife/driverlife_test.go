@@ -247,11 +247,6 @@ func TestPaths(t *testing.T) {
 			t.Errorf("%s: %s, want %s", image, got, want)
 		}
 	}
-	for _, b := range []string{"", "\xbd\x04\xef\xfe\x00\x00\x01\x00", "none"} {
-		if v := versionOf([]byte(b)); v != "" {
-			t.Errorf("%q has version %s", b, v)
-		}
-	}
 }
 
 // Who has handles open is told by the driver, with the filter in words.

@@ -127,6 +127,9 @@ func diagnose(e Entry, file, signature error) []Fault {
 // Verify is what System.Verify is by default.
 func Verify(file string) error {
 	_, err := authenticode.File(file, authenticode.Options{})
+	if inner := errors.Unwrap(err); inner != nil { // without the path, which is told beside it
+		return inner
+	}
 	return err
 }
 

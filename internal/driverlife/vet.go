@@ -1,6 +1,9 @@
 package driverlife
 
-import "path/filepath"
+import (
+	"fmt"
+	"path/filepath"
+)
 
 // Vet says whether the driver may be loaded that opening a first handle would load: that of the service, or else WinDivert64.sys in
 // the folder of WinDivert.dll. nil: it may, or it is loaded already. The error is a *RefusedError, or says why it cannot be told.
@@ -21,7 +24,7 @@ func (s *System) Vet(folder string) error {
 		return explained("read the driver", err)
 	}
 	if err := s.Verify(file); err != nil {
-		return &RefusedError{err}
+		return &RefusedError{file, err}
 	}
 	return nil
 }
@@ -30,11 +33,13 @@ func (s *System) Vet(folder string) error {
 const File = "WinDivert64.sys"
 
 // RefusedError is a driver that must not be loaded, with the reason inside.
-type RefusedError struct{ Err error }
+type RefusedError struct {
+	File string
+	Err  error
+}
 
 func (e *RefusedError) Error() string {
-	return "the driver is not loaded: " + e.Err.Error() +
-		"; get WinDivert again from where it is published, 'weir driver verify FILE' shows its signers"
+	return fmt.Sprintf("%s is not loaded: %v; get WinDivert again from where it is published, 'weir driver verify' shows its signers", e.File, e.Err)
 }
 
 func (e *RefusedError) Unwrap() error { return e.Err }
