@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/windows"
+
 	"github.com/weirnet/weir/divertdrv/wire"
 )
 
@@ -48,6 +50,9 @@ func TestLocal(t *testing.T) {
 		"listener":   {at(l.Addr()), wire.Endpoint{Port: 1}, wire.ProtoTCP},
 	} {
 		p, ok := table.Owner(k)
+		if name == "listener" && !ok && windows.NewLazySystemDLL("ntdll.dll").NewProc("wine_get_version").Find() == nil {
+			continue // Wine 8 gives listeners the owner 0
+		}
 		if !ok || p.ID != uint32(os.Getpid()) || !strings.EqualFold(p.Name, filepath.Base(exe)) || p.Start.After(time.Now()) || p.Start.IsZero() {
 			t.Errorf("%s: %+v", name, p)
 		}
