@@ -53,7 +53,7 @@ var rooms = []room{
 	},
 	{
 		dir: "internal/authenticode", modules: []string{xsys},
-		why: "a leaf: it judges the bytes of a file, so whoever loads a driver may ask it (docs/adr/0011)",
+		why: "a leaf: it judges the bytes of a file, so whoever loads a driver may ask it (docs/adr/0013)",
 	},
 	{dir: "divertdrv/wire", why: "a leaf: embedders read headers with it, and it must stay free of everything else"},
 	{dir: "divertdrv/addr", why: "a leaf: 80 bytes with a layout that kernels know"},
