@@ -190,8 +190,13 @@ func TestParseStat(t *testing.T) {
 func TestOwners(t *testing.T) {
 	root := t.TempDir()
 	for _, l := range []struct{ pid, fd, to string }{
-		{"10", "3", "socket:[77]"}, {"10", "4", "socket:[77]"}, {"11", "0", "socket:[77]"}, {"11", "1", "socket:[78]"},
-		{"11", "2", "pipe:[77]"}, {"self", "3", "socket:[77]"}, {"12", "3", "socket:[x]"},
+		{"10", "3", "socket:[77]"},
+		{"10", "4", "socket:[77]"},
+		{"11", "0", "socket:[77]"},
+		{"11", "1", "socket:[78]"},
+		{"11", "2", "pipe:[77]"},
+		{"self", "3", "socket:[77]"},
+		{"12", "3", "socket:[x]"},
 	} {
 		dir := filepath.Join(root, l.pid, "fd")
 		if err := os.MkdirAll(dir, 0o755); err != nil {

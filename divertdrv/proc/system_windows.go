@@ -78,7 +78,7 @@ func (system) Process(id uint32) (Process, error) {
 	if err != nil {
 		return Process{}, err
 	}
-	defer windows.CloseHandle(h)
+	defer func() { _ = windows.CloseHandle(h) }() // it was only read
 	var created, exited, kernel, user windows.Filetime
 	if err := windows.GetProcessTimes(h, &created, &exited, &kernel, &user); err != nil {
 		return Process{}, err

@@ -16,7 +16,7 @@ var (
 // eventTime: a time stamp is of the performance counter, which is now here.
 func eventTime(stamp int64, now time.Time) time.Time {
 	var c, f int64
-	counter.Call(uintptr(unsafe.Pointer(&c)))
-	frequency.Call(uintptr(unsafe.Pointer(&f)))
+	_, _, _ = counter.Call(uintptr(unsafe.Pointer(&c)))
+	_, _, _ = frequency.Call(uintptr(unsafe.Pointer(&f))) // neither fails since Windows XP
 	return ticksBefore(now, c-stamp, f)
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	sys "golang.org/x/sys/windows"
-	"golang.org/x/sys/windows/svc"
 	"golang.org/x/sys/windows/svc/mgr"
 
 	_ "github.com/weirnet/weir/divertdrv/native" // whose REFLECT layer tells who has handles open
@@ -62,7 +61,7 @@ func serviceState(name string) (driverlife.State, error) {
 		return driverlife.Unknown, err
 	}
 	m := &mgr.Mgr{Handle: h}
-	defer m.Disconnect()
+	defer func() { _ = m.Disconnect() }()
 	p, err := sys.UTF16PtrFromString(name)
 	if err != nil {
 		return driverlife.Unknown, err
@@ -74,5 +73,5 @@ func serviceState(name string) (driverlife.State, error) {
 	s := &mgr.Service{Name: name, Handle: sh}
 	defer s.Close()
 	st, err := s.Query()
-	return driverlife.StateOf(svc.State(st.State)), err
+	return driverlife.StateOf(st.State), err
 }

@@ -86,7 +86,7 @@ func (m *manager) entry(name string) (e Entry, ok bool) {
 	if err != nil {
 		return e, true
 	}
-	defer windows.CloseServiceHandle(s)
+	defer shut(s)
 	var st windows.SERVICE_STATUS
 	if windows.QueryServiceStatus(s, &st) == nil {
 		e.State = StateOf(svc.State(st.CurrentState))
@@ -117,13 +117,16 @@ func (m *manager) open(name string, access uint32) (windows.Handle, error) {
 	return windows.OpenService(m.handle, p, access)
 }
 
+// shut closes a handle of the service manager, which nothing depends on.
+func shut(h windows.Handle) { _ = windows.CloseServiceHandle(h) }
+
 // with opens a service for one call; a handle that stays open would keep a deleted service from going.
 func (m *manager) with(name string, access uint32, f func(h windows.Handle) error) error {
 	h, err := m.open(name, access)
 	if err != nil {
 		return err
 	}
-	defer windows.CloseServiceHandle(h)
+	defer shut(h)
 	return f(h)
 }
 
@@ -132,7 +135,7 @@ func (m *manager) Create(name, file string) error {
 	if err != nil {
 		return err
 	}
-	defer windows.CloseServiceHandle(h)
+	defer shut(h)
 	n, err := windows.UTF16PtrFromString(name)
 	if err != nil {
 		return err
