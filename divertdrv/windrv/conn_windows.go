@@ -12,17 +12,15 @@ import (
 	"github.com/weirnet/weir/divertdrv/reason"
 )
 
-// holdMax is how many packets of a handle may be held at once.
-const holdMax = 4096
-
 // conn is an open handle.
 //
 //	open ──Close──▶ closing: reads are cancelled, no request is started ──▶ closed: all memory is given back
 type conn struct {
-	handle owned
-	layer  divertdrv.Layer
-	flags  divertdrv.Flags
-	filter *divertdrv.Filter // asked again for what the driver lets through; nil: the driver decides
+	handle  owned
+	layer   divertdrv.Layer
+	flags   divertdrv.Flags
+	holdMax int
+	filter  *divertdrv.Filter // asked again for what the driver lets through; nil: the driver decides
 
 	starting sync.Mutex // guards closing and, with reading, changes of flight: no read is started once they are taken back
 	closing  bool
@@ -62,7 +60,7 @@ func (c *conn) copies() bool {
 
 // Caps is what WinDivert can do.
 func (c *conn) Caps() divertdrv.Caps {
-	caps := divertdrv.Caps{Process: true, IfIdx: true, HoldMax: holdMax}
+	caps := divertdrv.Caps{Process: true, IfIdx: true, HoldMax: c.holdMax}
 	if c.layer <= divertdrv.NetworkForward {
 		caps.Inject, caps.Modify, caps.Grow = true, true, true
 		caps.InjectInbound = c.layer == divertdrv.Network

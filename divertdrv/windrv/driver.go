@@ -18,6 +18,9 @@ type Config struct {
 	// loads one library: the first that was opened.
 	DLL string
 
+	// HoldMax is how many packets of a handle may be held at once; 0: 4096.
+	HoldMax int
+
 	// Reads is how many reads are under way under load, 1 to ReadsMax; 0: 4. Without load there is one.
 	Reads int
 }
@@ -27,6 +30,9 @@ type Driver struct{ config Config }
 
 // New returns a driver. It loads nothing before Open.
 func New(c Config) *Driver {
+	if c.HoldMax <= 0 {
+		c.HoldMax = 4096
+	}
 	if c.Reads <= 0 {
 		c.Reads = 4
 	}
