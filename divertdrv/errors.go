@@ -23,6 +23,7 @@ var (
 	ErrNoRoom      = errors.New("no room in the batch")
 	ErrHoldFull    = errors.New("no room to hold another packet")
 	ErrReleased    = errors.New("packet was released before")
+	ErrResources   = errors.New("the system is out of memory or of other resources")
 )
 
 // OpError says which operation of which driver failed, at which layer.

@@ -185,7 +185,7 @@ var guards = []guard{
 		why: "it is under the GPL-3.0: only the binary that must link it should, see NOTICE",
 	},
 	{
-		pkg: module + "/divertdrv/windrv", rooms: []string{"cmd/weir/...", "divertdrv/native", "divertdrv/windrv/..."},
+		pkg: module + "/divertdrv/windrv", rooms: []string{"cmd/weir/...", "divertdrv/native", "divertdrv/windrv/...", "internal/daemon"},
 		why: "whoever links it conveys a GPL-3.0 binary, which an embedder must choose, see NOTICE",
 	},
 	{
