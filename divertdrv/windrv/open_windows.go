@@ -3,12 +3,16 @@ package windrv
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/imgk/divert-go"
 	"golang.org/x/sys/windows"
 
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/internal/driverlife"
 )
 
 func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
@@ -26,8 +30,13 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	if err := load(d.config.DLL); err != nil {
 		return nil, err
 	}
-	if o.Flags&divertdrv.NoInstall != 0 && !loaded() {
-		return nil, errNoService
+	if !loaded() {
+		if o.Flags&divertdrv.NoInstall != 0 {
+			return nil, errNoService
+		}
+		if err := vet(d.config.DLL); err != nil {
+			return nil, err
+		}
 	}
 	h, err := openHandle(object, l, o.Priority, o.Flags)
 	if err != nil {
@@ -41,6 +50,29 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// vet refuses a driver whose signature does not hold, before the library loads it into the kernel. Where the file is missing the
+// library says so itself.
+func vet(dll string) error {
+	if driverlife.Forced() {
+		return nil
+	}
+	if dll == "" {
+		exe, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("%w: where is this program? %w", divertdrv.ErrNoDriver, err)
+		}
+		dll = exe
+	}
+	err := driverlife.Vet(filepath.Dir(dll))
+	switch refused := (*driverlife.RefusedError)(nil); {
+	case errors.As(err, &refused):
+		return fmt.Errorf("%w: %w", divertdrv.ErrNoDriver, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	}
+	return err
 }
 
 // devicePath is the driver as programs open it.

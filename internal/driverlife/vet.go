@@ -2,12 +2,13 @@ package driverlife
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 )
 
 // Vet says whether the driver may be loaded that opening a first handle would load: that of the service, or else WinDivert64.sys in
 // the folder of WinDivert.dll. nil: it may, or it is loaded already. The error is a *RefusedError, or says why it cannot be told.
-// Whoever opens handles asks it before; what a user forces is not asked.
+// Whoever opens handles asks it before, unless Forced.
 func (s *System) Vet(folder string) error {
 	e, err := s.entry(Name)
 	if err != nil {
@@ -29,6 +30,13 @@ func (s *System) Vet(folder string) error {
 	return nil
 }
 
+// ForceVariable is the environment variable by which an administrator has a driver loaded though its signature does not hold, as one
+// that is being developed: with the value 1. Windows itself refuses it all the same unless test signing is on.
+const ForceVariable = "WEIR_FORCE_DRIVER"
+
+// Forced says that it is set.
+func Forced() bool { return os.Getenv(ForceVariable) == "1" }
+
 // File is the driver's on amd64.
 const File = "WinDivert64.sys"
 
@@ -39,7 +47,8 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("%s is not loaded: %v; get WinDivert again from where it is published, 'weir driver verify' shows its signers", e.File, e.Err)
+	return fmt.Sprintf("%s is not loaded: %v; get WinDivert again from where it is published ('weir driver verify' shows "+
+		"its signers), or set "+ForceVariable+"=1 to load it all the same", e.File, e.Err)
 }
 
 func (e *RefusedError) Unwrap() error { return e.Err }
