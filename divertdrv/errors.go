@@ -24,6 +24,7 @@ var (
 	ErrHoldFull    = errors.New("no room to hold another packet")
 	ErrReleased    = errors.New("packet was released before")
 	ErrJudgedFull  = errors.New("no room for another judged flow")
+	ErrResources   = errors.New("the system is out of memory or of other resources")
 )
 
 // OpError says which operation of which driver failed, at which layer.

@@ -7,6 +7,9 @@ func (b *Batch) Room() (more bool, bytes int) {
 	return b.n < b.limit, len(b.block) - align(b.used)
 }
 
+// Left is how many packets may be added in this round.
+func (b *Batch) Left() int { return b.limit - b.n }
+
 // Limit lets a driver add at most n packets (1 or more) in this round: for a driver that wraps another and stops it at a count.
 func (b *Batch) Limit(n int) {
 	b.expect(filling, "Limit")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/filter"
+	"github.com/weirnet/weir/divertdrv/proc"
 	"github.com/weirnet/weir/internal/daemon"
 )
 
@@ -24,7 +25,7 @@ type dumpFlags struct {
 	local                  []string
 	count                  uint64
 	timeout                time.Duration
-	asJSON                 bool
+	asJSON, process        bool
 }
 
 // dumpEnd is what `weir dump --json` says last, on standard error.
@@ -32,6 +33,8 @@ type dumpEnd struct {
 	Received uint64  `json:"received"`
 	Lost     uint64  `json:"lost"` // copies that the driver had no room for
 	Written  *uint64 `json:"written,omitempty"`
+	// Unattributed counts packets of TCP and UDP of this host whose process could not be told.
+	Unattributed *uint64 `json:"unattributed,omitempty"`
 }
 
 func newDump() *cobra.Command {
@@ -43,6 +46,8 @@ func newDump() *cobra.Command {
 		Long: `Shows each packet that the filter takes on a line: time, direction (in, out, loop: between programs of this host, fwd: routed),
 interface, protocol, ends, what else its headers say, and its length from the IP header. They are copies: the packets themselves go
 on at once. With -w they are recorded in pcapng, from their IP headers. On Linux copies of outbound packets do not tell the interface.
+Behind packets of TCP and UDP stands the program of this host that has the socket open, with its process id, where that can be told;
+a short-lived one may have gone before it was looked for, and is counted, not guessed.
 
 Without -r it is the driver of this system that shows them, which needs the rights that 'weir doctor' tells; with -r a capture.
 It ends after -n packets, after --timeout, or with Ctrl-C; then it says on standard error how many packets it received, and how many
@@ -82,6 +87,7 @@ func (f *dumpFlags) define(cmd *cobra.Command) {
 	layerFlag(cmd, &f.layer)
 	flags.Uint64VarP(&f.count, "count", "n", 0, "stop after so many `packets`")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop after this `time`, such as 90s or 1h30m")
+	flags.BoolVar(&f.process, "process", true, "tell the process of each packet of this host; --process=false does not look for it")
 	flags.BoolVar(&f.asJSON, "json", false, "print each packet as a JSON object on one line")
 	complete(cmd, "driver", dumpDrivers)
 }
@@ -134,21 +140,41 @@ func (f *dumpFlags) dump(cmd *cobra.Command, d daemon.Driver, prog *filter.Progr
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	lines := dumpLines{asJSON: f.asJSON, names: map[uint32]string{}}
+	if f.process && d.Backend != daemon.Pcap {
+		return f.named(ctx, cmd.ErrOrStderr(), w, &lines, out)
+	}
 	err = w.Run(ctx, func(p []divertdrv.Packet) error {
 		for i := range p {
-			if err := lines.write(out, &p[i]); err != nil {
+			if err := lines.write(out, describe(&p[i]), stamp(&p[i])); err != nil {
 				return err
 			}
 		}
 		return out.Flush()
 	})
-	return errors.Join(err, w.Close(), f.end(cmd.ErrOrStderr(), w))
+	return errors.Join(err, w.Close(), f.end(cmd.ErrOrStderr(), w, nil))
+}
+
+// named shows packets with their processes.
+func (f *dumpFlags) named(ctx context.Context, errs io.Writer, w *daemon.Watch, lines *dumpLines, out *bufio.Writer) error {
+	sys, stop, err := proc.Local()
+	if err != nil {
+		return errors.Join(err, w.Close())
+	}
+	n := newNamer(ctx, sys, stop, func(l *line) error { return lines.write(out, l.d, l.at) }, out.Flush)
+	err = w.Run(ctx, func(p []divertdrv.Packet) error {
+		for i := range p {
+			n.add(describe(&p[i]), &p[i])
+		}
+		return n.broken()
+	})
+	err = errors.Join(err, n.end())
+	return errors.Join(err, w.Close(), f.end(errs, w, &n.unattributed))
 }
 
 // end tells the counts.
-func (f *dumpFlags) end(to io.Writer, w *daemon.Watch) error {
+func (f *dumpFlags) end(to io.Writer, w *daemon.Watch, unattributed *uint64) error {
 	received, written, lost := w.Seen()
-	e := dumpEnd{Received: received, Lost: lost}
+	e := dumpEnd{Received: received, Lost: lost, Unattributed: unattributed}
 	if f.out != "" {
 		e.Written = &written
 	}
@@ -158,6 +184,9 @@ func (f *dumpFlags) end(to io.Writer, w *daemon.Watch) error {
 			_, err = fmt.Fprintln(to, line)
 		}
 		return err
+	}
+	if unattributed != nil && *unattributed > 0 {
+		fmt.Fprintf(to, "%d packets of processes that could not be told\n", *unattributed)
 	}
 	_, err := fmt.Fprintf(to, "%d packets received, %d lost", received, lost)
 	if err == nil && f.out != "" {

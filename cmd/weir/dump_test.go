@@ -87,7 +87,8 @@ func FuzzDumpLine(f *testing.F) {
 		for _, asJSON := range []bool{false, true} {
 			var b strings.Builder
 			l := dumpLines{asJSON: asJSON, names: map[uint32]string{}}
-			if err := l.write(&b, divertdrv.NewPacket(a, data)); err != nil {
+			p := divertdrv.NewPacket(a, data)
+			if err := l.write(&b, describe(p), stamp(p)); err != nil {
 				t.Fatal(err)
 			}
 			if strings.Count(b.String(), "\n") != 1 || asJSON && !json.Valid([]byte(b.String())) {

@@ -14,22 +14,23 @@ import (
 
 // dumped is a packet, as `weir dump --json` prints it.
 type dumped struct {
-	Time      string   `json:"time"`      // RFC 3339, UTC
-	Direction string   `json:"direction"` // in, out, loop, fwd
-	Interface string   `json:"interface,omitempty"`
-	IfIdx     uint32   `json:"interface_index,omitempty"`
-	Protocol  string   `json:"protocol"`      // tcp, udp, icmp, icmpv6, a number, or "none" of what is not IP
-	Src       string   `json:"src,omitempty"` // with the port, if there is one
-	Dst       string   `json:"dst,omitempty"`
-	Flags     []string `json:"flags,omitempty"` // of TCP
-	Seq       *uint32  `json:"seq,omitempty"`   // of TCP
-	Ack       *uint32  `json:"ack,omitempty"`   // of TCP, valid iff the flag ACK is set
-	ICMPType  *uint8   `json:"icmp_type,omitempty"`
-	ICMPCode  *uint8   `json:"icmp_code,omitempty"`
-	Fragment  *piece   `json:"fragment,omitempty"`
-	Length    int      `json:"length"`             // bytes, from the IP header
-	Here      int      `json:"here,omitempty"`     // of them, where not all are
-	Impostor  bool     `json:"impostor,omitempty"` // somebody injected it
+	Time      string         `json:"time"`      // RFC 3339, UTC
+	Direction string         `json:"direction"` // in, out, loop, fwd
+	Interface string         `json:"interface,omitempty"`
+	IfIdx     uint32         `json:"interface_index,omitempty"`
+	Protocol  string         `json:"protocol"`      // tcp, udp, icmp, icmpv6, a number, or "none" of what is not IP
+	Src       string         `json:"src,omitempty"` // with the port, if there is one
+	Dst       string         `json:"dst,omitempty"`
+	Flags     []string       `json:"flags,omitempty"` // of TCP
+	Seq       *uint32        `json:"seq,omitempty"`   // of TCP
+	Ack       *uint32        `json:"ack,omitempty"`   // of TCP, valid iff the flag ACK is set
+	ICMPType  *uint8         `json:"icmp_type,omitempty"`
+	ICMPCode  *uint8         `json:"icmp_code,omitempty"`
+	Fragment  *piece         `json:"fragment,omitempty"`
+	Length    int            `json:"length"`             // bytes, from the IP header
+	Here      int            `json:"here,omitempty"`     // of them, where not all are
+	Impostor  bool           `json:"impostor,omitempty"` // somebody injected it
+	Process   *dumpedProcess `json:"process,omitempty"`  // of this host that has its socket open, where it can be told
 }
 
 // piece is where a fragment belongs.
@@ -44,10 +45,10 @@ type dumpLines struct {
 	names  map[uint32]string // of interfaces, as they were when first seen
 }
 
-func (l *dumpLines) write(w io.Writer, p *divertdrv.Packet) error {
-	d := describe(p)
+// write writes one packet, which was seen at a time.
+func (l *dumpLines) write(w io.Writer, d *dumped, at time.Time) error {
 	d.Interface = l.name(d.IfIdx)
-	line, err := d.text(p), error(nil)
+	line, err := d.text(at), error(nil)
 	if l.asJSON {
 		line, err = jsonLine(d)
 	}
@@ -72,10 +73,13 @@ func (l *dumpLines) name(index uint32) string {
 	return name
 }
 
+// stamp is when a packet was seen.
+func stamp(p *divertdrv.Packet) time.Time { return time.Unix(0, p.Addr.Timestamp) }
+
 func describe(p *divertdrv.Packet) *dumped {
 	h := p.Headers()
 	d := &dumped{
-		Time: time.Unix(0, p.Addr.Timestamp).UTC().Format(time.RFC3339Nano), Direction: direction(p.Addr), IfIdx: p.Addr.IfIdx(),
+		Time: stamp(p).UTC().Format(time.RFC3339Nano), Direction: direction(p.Addr), IfIdx: p.Addr.IfIdx(),
 		Protocol: "none", Length: len(p.Data), Impostor: p.Addr.Impostor(),
 	}
 	if h.Version == 0 {
@@ -158,7 +162,7 @@ func (d *dumped) tcp(t *wire.TCPHeader) {
 }
 
 // text is the line for people, with the time of day of this host.
-func (d *dumped) text(p *divertdrv.Packet) string {
+func (d *dumped) text(at time.Time) string {
 	var b strings.Builder
 	name := d.Interface
 	switch {
@@ -167,7 +171,7 @@ func (d *dumped) text(p *divertdrv.Packet) string {
 	case name == "":
 		name = "-"
 	}
-	fmt.Fprintf(&b, "%s %-4s %-6s %s", time.Unix(0, p.Addr.Timestamp).Format("15:04:05.000000"), d.Direction, name, d.Protocol)
+	fmt.Fprintf(&b, "%s %-4s %-6s %s", at.Format("15:04:05.000000"), d.Direction, name, d.Protocol)
 	if d.Src != "" {
 		fmt.Fprintf(&b, " %s > %s", d.Src, d.Dst)
 	}
@@ -192,6 +196,9 @@ func (d *dumped) text(p *divertdrv.Packet) string {
 	fmt.Fprintf(&b, " len %d", d.Length)
 	if d.Here > 0 {
 		fmt.Fprintf(&b, " (%d here)", d.Here)
+	}
+	if d.Process != nil {
+		fmt.Fprintf(&b, " %s", d.Process)
 	}
 	return b.String()
 }

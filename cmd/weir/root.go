@@ -44,7 +44,7 @@ WinDivert, which permit it, block it, or give it to a callout that counts, rewri
 	root.SetHelpCommandGroupID(groupProgram)
 	root.SetCompletionCommandGroupID(groupProgram)
 	root.AddCommand(newRun(), newDump(), newInit(), newCheck(), newConfig(), newExplain(), newFilter(), newBench(),
-		newService(), newDoctor(), newMan(), newVersion())
+		newDriver(), newService(), newDoctor(), newMan(), newVersion())
 	root.AddCommand(newStatus(), newFlows(), newTrace(), newTop(), newReload(), newPause(), newResume(), newLogLevel())
 	return root
 }

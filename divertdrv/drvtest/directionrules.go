@@ -7,7 +7,7 @@ import (
 
 var directionRules = []Rule{
 	{"drop-all/drops", "WinDivert 5.4, WINDIVERT_FLAG_DROP", []need{needDropAll}, dropAllDrops},
-	{"drop-all/is-counted", "divertdrv.Stats, reason.DropHandle", []need{needDropAll}, dropAllCounts},
+	{"drop-all/is-counted", "divertdrv.Stats, reason.DropHandle", []need{needDropAll, needLossCounted}, dropAllCounts},
 	{"drop-all/the-rest-passes", "WinDivert 5.4, WINDIVERT_FLAG_DROP", []need{needDropAll}, dropAllRest},
 	{"recv-only/cannot-pass", "WinDivert 5.4, WINDIVERT_FLAG_RECV_ONLY: block or capture, not inject", []need{needRecvOnly}, recvOnlyPass},
 	{"recv-only/cannot-inject", "WinDivert 5.4, WINDIVERT_FLAG_RECV_ONLY", []need{needRecvOnly}, recvOnlyInject},

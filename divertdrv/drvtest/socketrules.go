@@ -159,7 +159,9 @@ func socketDropAll(p *probe) {
 		p.Errorf("an operation that a handle drops was done")
 	}
 	st := h.Stats()
-	p.is("dropped", st.DroppedTotal(), 1)
+	if p.w.Caps.LossCounted {
+		p.is("dropped", st.DroppedTotal(), 1)
+	}
 	p.is("in batches", st.InBatch, 0)
 }
 

@@ -11,7 +11,7 @@ import (
 
 // The binary form is what WinDivert's library hands to its driver: for each test six 32-bit words, little-endian. The first has
 // field (11 bits), operator (5) and success edge (16); the second failure edge (16), sign (1) and zeros (15); then come four
-// words of the constant, the lowest first, or one and the index.
+// words of the constant, the lowest first, or one and the index, signed (an object adds 65,535 to it).
 const (
 	binaryTest = 24 // bytes
 
@@ -40,8 +40,11 @@ func (p *Program) Binary() ([]byte, error) {
 func (t *test) appendBinary(b []byte) []byte {
 	var words [4]uint32
 	copy(words[:], t.words())
-	if t.field.isIPv4Addr() {
+	switch {
+	case t.field.isIPv4Addr():
 		words[1] = mappedPrefix >> 32
+	case t.field.size() != 0:
+		words[1] = uint32(int32(t.index))
 	}
 	b = binary.LittleEndian.AppendUint32(b, uint32(t.field)|uint32(t.op)<<binaryOpShift|uint32(t.succ)<<binaryEdgeShift)
 	b = binary.LittleEndian.AppendUint32(b, uint32(t.fail)|uint32(b2u(t.value.neg))<<binarySignShift)
@@ -115,10 +118,10 @@ func (t *test) constantFromBinary(raw *[binaryTest]byte) error {
 	used := t.field.words()
 	switch {
 	case t.field.size() != 0:
-		if words[1] > 2*maxByte {
+		if i := int32(words[1]); i < -maxByte || i > maxByte {
 			return errIndex
 		}
-		t.index, t.value.mag.lo = int(words[1])-maxByte, uint64(words[0])
+		t.index, t.value.mag.lo = int(int32(words[1])), uint64(words[0])
 		used = 2
 	case t.field.isIPv4Addr():
 		used, want[1] = 1, mappedPrefix>>32

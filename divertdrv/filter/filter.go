@@ -33,7 +33,7 @@ func Parse(src string, layer addr.Layer, opts ...Option) (*Program, error) {
 	}
 	p := &Program{src: src, layer: layer, compat22: o.compat22}
 	var err error
-	if strings.HasPrefix(src, objectPrefix) {
+	if strings.HasPrefix(src, objectPrefix) || o.compat22 && strings.HasPrefix(src, objectPrefix[:1]) {
 		p.tests, err = decodeObject(src, layer, o.compat22)
 	} else {
 		p.tests, err = compile(src, layer, o.compat22)

@@ -59,6 +59,10 @@ var rooms = []room{
 		dir: "internal/netstack", may: []string{"internal/clock"}, modules: []string{gvisor},
 		why: "a TCP to test with: it knows bytes and time, so the tests of every room may ask it for connections",
 	},
+	{
+		dir: "internal/authenticode", modules: []string{xsys},
+		why: "a leaf: it judges the bytes of a file, so whoever loads a driver may ask it (docs/adr/0013)",
+	},
 	{dir: "divertdrv/wire", why: "a leaf: embedders read headers with it, and it must stay free of everything else"},
 	{dir: "divertdrv/addr", why: "a leaf: 80 bytes with a layout that kernels know"},
 	{dir: "divertdrv/reason", why: "a leaf: one vocabulary for every room, so it belongs to none"},
@@ -86,7 +90,6 @@ var rooms = []room{
 		dir: "divertdrv/internal/stack", may: join(seam, "divertdrv/frag"),
 		why: "the in-memory stack of priorities and queues under the drivers that have no kernel",
 	},
-	{dir: "divertdrv/proc", may: seam, modules: []string{xsys}, why: "drivers ask it who owns a flow; it asks no driver"},
 	{
 		dir: "divertdrv/drvtest", may: seam, modules: []string{rapid, goleak},
 		why: "one suite for every driver: it sees them through the seam only",
@@ -98,6 +101,10 @@ var rooms = []room{
 	{
 		dir: "divertdrv/simdrv/simtest", may: join(seam, "divertdrv/drvtest", "divertdrv/simdrv"),
 		why: "the simulator as the suite sees it, for the tests of whatever stands around a driver",
+	},
+	{
+		dir: "divertdrv/proc", may: join(seam, "internal/netlink", "internal/netns"), modules: []string{xsys},
+		why: "drivers ask it who owns a flow; it asks no driver, but for events through the seam",
 	},
 	{dir: "divertdrv/drvtest/mutants", may: join(seam, "divertdrv/drvtest"), why: "tests only: drivers that break the contract, for the suite to catch"},
 	{
@@ -111,7 +118,11 @@ var rooms = []room{
 		why:     "a driver stands below injection and processing",
 	},
 	{
-		dir: "divertdrv/windrv/...", may: join(seam, "divertdrv/proc"), modules: []string{divertGo, xsys},
+		dir: "internal/driverlife", may: join(seam, "internal/authenticode"), modules: []string{xsys},
+		why: "it looks after a service; who uses the driver it asks through the seam",
+	},
+	{
+		dir: "divertdrv/windrv/...", may: join(seam, "divertdrv/proc", "internal/authenticode", "internal/driverlife"), modules: []string{divertGo, xsys},
 		why: "a driver stands below injection and processing; the only room with code under the GPL-3.0",
 	},
 	{
@@ -191,7 +202,7 @@ var guards = []guard{
 		why: "it is under the GPL-3.0: only the binary that must link it should, see NOTICE",
 	},
 	{
-		pkg: module + "/divertdrv/windrv", rooms: []string{"cmd/weir/...", "divertdrv/native", "divertdrv/windrv/..."},
+		pkg: module + "/divertdrv/windrv", rooms: []string{"cmd/weir/...", "divertdrv/native", "divertdrv/windrv/...", "internal/daemon"},
 		why: "whoever links it conveys a GPL-3.0 binary, which an embedder must choose, see NOTICE",
 	},
 	{

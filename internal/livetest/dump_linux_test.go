@@ -3,11 +3,15 @@ package livetest
 import (
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/weirnet/weir/internal/nettest"
 )
@@ -72,4 +76,35 @@ func TestDumpInbound(t *testing.T) {
 	if status := p.wait(); status != 0 || !json.Valid([]byte(p.log.String())) || p.out.Len() != 0 {
 		t.Errorf("status %d\n%s%s", status, &p.out, &p.log)
 	}
+}
+
+// dump tells the program that sends, and the one that listens: here both are this test.
+func TestDumpProcess(t *testing.T) {
+	b := newBench(t)
+	sink := b.sink(7)
+	var conn net.Conn
+	var err error
+	b.here.NS.Do(func() { conn, err = net.Dial("udp", netip.AddrPortFrom(b.there.V4, 7).String()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, ns := range []*nettest.Namespace{b.here.NS, b.there.NS} {
+		p := start(t, ns, "showing packets", "dump", "udp.DstPort == 7", "-n", "5")
+		for ended := false; !ended; {
+			if _, err := conn.Write(make([]byte, nettest.StreamHeader)); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-p.over:
+				p.over <- err
+				ended = true
+			case <-time.After(time.Millisecond):
+			}
+		}
+		if n := strings.Count(p.out.String(), fmt.Sprintf(" (%d)\n", os.Getpid())); p.wait() != 0 || n != 5 {
+			t.Errorf("status %d, %d of 5 lines name this process, %d\n%s%s", p.wait(), n, os.Getpid(), &p.out, &p.log)
+		}
+	}
+	_ = sink // its socket is what the second one looks for
 }
