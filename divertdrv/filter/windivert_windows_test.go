@@ -177,7 +177,7 @@ type comparer struct {
 	library *library
 	dice
 	bad, refused, matched int
-	known                 known
+	known                 differences
 }
 
 func (c *comparer) errorf(format string, args ...any) {
