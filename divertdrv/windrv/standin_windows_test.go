@@ -36,6 +36,16 @@ func need(t testing.TB) *standin.Server {
 	return s
 }
 
+// atStart is what a handle that must not install the driver gave before the first test.
+var atStart error
+
+func TestMain(m *testing.M) {
+	if os.Getenv(libraryVariable) != "" && os.Getenv(stackVariable) == "" {
+		_, atStart = divertdrv.Open("true", divertdrv.Network, &divertdrv.Options{Driver: windrv.New(config()), Flags: divertdrv.NoInstall})
+	}
+	os.Exit(m.Run())
+}
+
 const holdMax = 70 // small, so that it is soon reached
 
 func config() windrv.Config { return windrv.Config{DLL: os.Getenv(libraryVariable), HoldMax: holdMax} }
@@ -49,13 +59,18 @@ var networkCaps = divertdrv.Caps{
 func newWorld(t drvtest.T, s *standin.Server, c windrv.Config) *drvtest.World {
 	w := simtest.New(t, simdrv.Config{Interfaces: simtest.Interfaces()})
 	s.Use(w.Driver)
+	behind(w, s, c)
+	return w
+}
+
+// behind puts windrv and the stand-in before the world's driver.
+func behind(w *drvtest.World, s *standin.Server, c windrv.Config) {
 	w.Driver, w.Caps = &counting{Driver: windrv.New(c), server: s}, networkCaps
 	advance := w.Advance
 	w.Advance = func(d time.Duration) {
 		advance(d)
 		time.Sleep(d)
 	}
-	return w
 }
 
 // counting is a driver that knows how many of its handles are open.
