@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -169,6 +170,7 @@ type differences struct {
 	beyond     int // a TCP header that says it is longer than the packet: WinDivert sums what lies behind
 	unreadable int // texts that WinDivert's FormatFilter writes and its compiler refuses
 	longer     int // packet[…] and length where there are bytes behind the packet: WinDivert counts them in
+	fatal      int // texts with a ? where a test should stand, which are not asked: WinDivert may crash
 	position   int // of a parse error
 	groups     int // IPv6 addresses of 8 groups with a :: for none
 }
@@ -201,10 +203,16 @@ func (c *comparer) one() {
 	}
 	_, text := c.filters(layer, &a, pkt).expr(c.dice(4))
 	if c.chance(10) {
-		text = c.damage(text)
+		if text = c.damage(text); misplaced.MatchString(text) {
+			c.known.fatal++
+			return
+		}
 	}
 	c.filter(text, layer, &a, pkt)
 }
+
+// misplaced finds a ? where a test should stand. WinDivert's compiler then goes on with what was in its memory, and may crash.
+var misplaced = regexp.MustCompile(`(^|[(!?:=<>-]|\b(or|and|not)|&&|\|\|)\s*\?`)
 
 // damage changes a text in one place.
 func (c *comparer) damage(text string) string {

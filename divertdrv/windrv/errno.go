@@ -53,7 +53,7 @@ type meaning struct {
 }
 
 var meanings = map[Errno]meaning{
-	errOK:              {divertdrv.ErrNoDriver, "the library gave no reason; is WinDivert64.sys beside WinDivert.dll?"},
+	errOK:              {divertdrv.ErrNoDriver, "the library gave no reason, as it does when it is compiled in (divert_cgo); is WinDivert64.sys beside the program?"},
 	errFileNotFound:    {divertdrv.ErrNoDriver, "WinDivert64.sys was not found; it belongs beside WinDivert.dll"},
 	errPathNotFound:    {divertdrv.ErrNoDriver, "the service WinDivert names a folder that is gone; weir driver clean removes the entry"},
 	errAccessDenied:    {divertdrv.ErrAccess, "access denied; run as administrator"},

@@ -15,8 +15,12 @@ import (
 	"github.com/weirnet/weir/divertdrv/windrv/internal/standin"
 )
 
-// libraryVariable names the environment variable that says where WinDivert.dll lies, beside the stand-in driver. .ci/wine sets it.
-const libraryVariable = "WEIR_STANDIN_DLL"
+// What .ci/wine sets: that there is a stand-in driver, and where WinDivert.dll lies beside it; empty for a program that has the library
+// compiled in.
+const (
+	standinVariable = "WEIR_STANDIN"
+	libraryVariable = "WEIR_STANDIN_DLL"
+)
 
 // server is the one that the stand-in driver asks, for all tests of this process.
 var server = sync.OnceValues(func() (*standin.Server, error) {
@@ -26,7 +30,7 @@ var server = sync.OnceValues(func() (*standin.Server, error) {
 // need returns the stand-in's server, and skips the test where there is no stand-in.
 func need(t testing.TB) *standin.Server {
 	t.Helper()
-	if os.Getenv(libraryVariable) == "" {
+	if os.Getenv(standinVariable) == "" {
 		t.Skip("needs the stand-in driver under Wine: bash .ci/wine")
 	}
 	s, err := server()
@@ -40,7 +44,7 @@ func need(t testing.TB) *standin.Server {
 var atStart error
 
 func TestMain(m *testing.M) {
-	if os.Getenv(libraryVariable) != "" && os.Getenv(stackVariable) == "" {
+	if os.Getenv(standinVariable) != "" && os.Getenv(stackVariable) == "" {
 		_, atStart = divertdrv.Open("true", divertdrv.Network, &divertdrv.Options{Driver: windrv.New(config()), Flags: divertdrv.NoInstall})
 	}
 	os.Exit(m.Run())
