@@ -52,7 +52,7 @@ type operation struct {
 }
 
 func newOperation() (*operation, error) {
-	size := uintptr(unsafe.Sizeof(block{})) + bufferSize
+	size := unsafe.Sizeof(block{}) + bufferSize
 	memory, err := windows.VirtualAlloc(0, size, windows.MEM_COMMIT|windows.MEM_RESERVE, windows.PAGE_READWRITE)
 	if err != nil {
 		return nil, fmt.Errorf("memory for a request: %w", asErrno(err))
