@@ -31,8 +31,6 @@ const (
 	errNotInitialized    Errno = 592
 	errPriorUnload       Errno = 654
 	errAborted           Errno = 995
-	errIncomplete        Errno = 996
-	errPending           Errno = 997
 	errServiceDisabled   Errno = 1058
 	errNoService         Errno = 1060
 	errMarkedForDelete   Errno = 1072

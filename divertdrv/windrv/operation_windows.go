@@ -19,6 +19,12 @@ const (
 	codeShutdown = 0x12<<16 | 3<<14 | 0x927<<2 | 1
 )
 
+// What a request says that is not over.
+const (
+	errIncomplete Errno = 996
+	errPending    Errno = 997
+)
+
 // bufferSize is the room for packets of one operation, in bytes.
 const bufferSize = 256 << 10
 
