@@ -31,8 +31,6 @@ const (
 	errNotInitialized    Errno = 592
 	errPriorUnload       Errno = 654
 	errAborted           Errno = 995
-	errIncomplete        Errno = 996
-	errPending           Errno = 997
 	errServiceDisabled   Errno = 1058
 	errNoService         Errno = 1060
 	errMarkedForDelete   Errno = 1072
@@ -53,7 +51,7 @@ type meaning struct {
 }
 
 var meanings = map[Errno]meaning{
-	errOK:              {divertdrv.ErrNoDriver, "the library gave no reason; is WinDivert64.sys beside WinDivert.dll?"},
+	errOK:              {divertdrv.ErrNoDriver, "the library gave no reason, as it does when it is compiled in (divert_cgo); is WinDivert64.sys beside the program?"},
 	errFileNotFound:    {divertdrv.ErrNoDriver, "WinDivert64.sys was not found; it belongs beside WinDivert.dll"},
 	errPathNotFound:    {divertdrv.ErrNoDriver, "the service WinDivert names a folder that is gone; weir driver clean removes the entry"},
 	errAccessDenied:    {divertdrv.ErrAccess, "access denied; run as administrator"},

@@ -87,7 +87,8 @@ func loaded() bool {
 	}
 	h, err := windows.CreateFile(name, windows.GENERIC_READ|windows.GENERIC_WRITE, 0, nil, windows.OPEN_EXISTING, windows.FILE_FLAG_OVERLAPPED, 0)
 	if err != nil {
-		return Errno(errnoOf(err)) != errFileNotFound && Errno(errnoOf(err)) != errPathNotFound
+		n := errnoOf(err)
+		return n != errFileNotFound && n != errPathNotFound
 	}
 	_ = windows.CloseHandle(h)
 	return true

@@ -19,6 +19,12 @@ const (
 	codeShutdown = 0x12<<16 | 3<<14 | 0x927<<2 | 1
 )
 
+// What a request says that is not over.
+const (
+	errIncomplete Errno = 996
+	errPending    Errno = 997
+)
+
 // bufferSize is the room for packets of one operation, in bytes.
 const bufferSize = 256 << 10
 
@@ -52,7 +58,7 @@ type operation struct {
 }
 
 func newOperation() (*operation, error) {
-	size := uintptr(unsafe.Sizeof(block{})) + bufferSize
+	size := unsafe.Sizeof(block{}) + bufferSize
 	memory, err := windows.VirtualAlloc(0, size, windows.MEM_COMMIT|windows.MEM_RESERVE, windows.PAGE_READWRITE)
 	if err != nil {
 		return nil, fmt.Errorf("memory for a request: %w", asErrno(err))

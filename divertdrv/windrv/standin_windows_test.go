@@ -15,8 +15,12 @@ import (
 	"github.com/weirnet/weir/divertdrv/windrv/internal/standin"
 )
 
-// libraryVariable names the environment variable that says where WinDivert.dll lies, beside the stand-in driver. .ci/wine sets it.
-const libraryVariable = "WEIR_STANDIN_DLL"
+// What .ci/wine sets: that there is a stand-in driver, and where WinDivert.dll lies beside it; empty for a program that has the library
+// compiled in.
+const (
+	standinVariable = "WEIR_STANDIN"
+	libraryVariable = "WEIR_STANDIN_DLL"
+)
 
 // server is the one that the stand-in driver asks, for all tests of this process.
 var server = sync.OnceValues(func() (*standin.Server, error) {
@@ -26,7 +30,7 @@ var server = sync.OnceValues(func() (*standin.Server, error) {
 // need returns the stand-in's server, and skips the test where there is no stand-in.
 func need(t testing.TB) *standin.Server {
 	t.Helper()
-	if os.Getenv(libraryVariable) == "" {
+	if os.Getenv(standinVariable) == "" {
 		t.Skip("needs the stand-in driver under Wine: bash .ci/wine")
 	}
 	s, err := server()
@@ -34,6 +38,16 @@ func need(t testing.TB) *standin.Server {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// atStart is what a handle that must not install the driver gave before the first test.
+var atStart error
+
+func TestMain(m *testing.M) {
+	if os.Getenv(standinVariable) != "" && os.Getenv(stackVariable) == "" {
+		_, atStart = divertdrv.Open("true", divertdrv.Network, &divertdrv.Options{Driver: windrv.New(config()), Flags: divertdrv.NoInstall})
+	}
+	os.Exit(m.Run())
 }
 
 const holdMax = 70 // small, so that it is soon reached
@@ -49,13 +63,18 @@ var networkCaps = divertdrv.Caps{
 func newWorld(t drvtest.T, s *standin.Server, c windrv.Config) *drvtest.World {
 	w := simtest.New(t, simdrv.Config{Interfaces: simtest.Interfaces()})
 	s.Use(w.Driver)
+	behind(w, s, c)
+	return w
+}
+
+// behind puts windrv and the stand-in before the world's driver.
+func behind(w *drvtest.World, s *standin.Server, c windrv.Config) {
 	w.Driver, w.Caps = &counting{Driver: windrv.New(c), server: s}, networkCaps
 	advance := w.Advance
 	w.Advance = func(d time.Duration) {
 		advance(d)
 		time.Sleep(d)
 	}
-	return w
 }
 
 // counting is a driver that knows how many of its handles are open.
