@@ -111,7 +111,7 @@ func tryJudged() error {
 	if err != nil {
 		return err
 	}
-	defer t.Close() //nolint:errcheck // of what was only tried
+	defer t.Close()
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.SocketFilter, Instructions: append(asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}, t.Program()...), License: "GPL",
 	})
