@@ -62,7 +62,7 @@ func (v *verdicts) Flush() error {
 // mendEvery is how often a handle with judged flows looks whether packets were lost that flows would wait for; see judged.Suspect.
 const mendEvery = time.Second
 
-// mender looks. It rests until the first flow is judged.
+// mender looks. There is nothing to look at until the first flow is judged.
 type mender struct {
 	mu    sync.Mutex // guards all; held while it looks
 	timer *time.Timer

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/ranks"
 )
 
 // echoes are packets that were passed and that the kernel will show once more, to handles that must not see them.
@@ -33,8 +35,8 @@ type echo struct {
 	hash   uint64
 	place  token // the facts of its token that say where
 	data   []byte
-	from   *conn
-	flight *flight // the last pass of it
+	from   ranks.Rank // of the handle that passed it first
+	flight *flight    // the last pass of it
 	until  time.Time
 	gone   bool
 }
@@ -43,13 +45,14 @@ type echo struct {
 type flight struct {
 	landed atomic.Bool
 	legs   []leg
+	to     []*conn // of the legs; nil when it has landed, so that handles that are closed are not kept
 }
 
 // leg is where in a handle's queue echoes can be.
 type leg struct {
-	to    *conn
-	after uint32 // the last id before
-	last  uint32 // the last id after; valid iff landed
+	rank  ranks.Rank // the handle's
+	after uint32     // the last id before
+	last  uint32     // the last id after; valid iff landed
 }
 
 // Bounds of what is remembered.
@@ -68,21 +71,22 @@ func (s *shared) depart() *flight {
 	s.mu.Lock()
 	for _, to := range s.conns {
 		if to.queue != nil {
-			f.legs = append(f.legs, leg{to: to})
+			f.to = append(f.to, to)
 		}
 	}
 	s.mu.Unlock()
-	for i := range f.legs {
-		f.legs[i].after = f.legs[i].to.lastID()
+	for _, to := range f.to {
+		f.legs = append(f.legs, leg{rank: to.rank, after: to.lastID()})
 	}
 	return f
 }
 
 // land ends it, when the kernel was told.
 func (f *flight) land() {
-	for i := range f.legs {
-		f.legs[i].last = f.legs[i].to.lastID()
+	for i, to := range f.to {
+		f.legs[i].last = to.lastID()
 	}
+	f.to = nil
 	f.landed.Store(true)
 }
 
@@ -95,7 +99,7 @@ func (c *conn) lastID() uint32 {
 // covers says that an echo can have this id in a handle's queue.
 func (f *flight) covers(c *conn, id uint32) bool {
 	for i := range f.legs {
-		if l := &f.legs[i]; l.to == c {
+		if l := &f.legs[i]; l.rank == c.rank {
 			return int32(id-l.after) > 0 && (!f.landed.Load() || int32(id-l.last) <= 0)
 		}
 	}
@@ -103,7 +107,7 @@ func (f *flight) covers(c *conn, id uint32) bool {
 }
 
 // expect remembers a packet that is passed.
-func (e *echoes) expect(t token, from *conn, f *flight, data []byte) {
+func (e *echoes) expect(t token, from ranks.Rank, f *flight, data []byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.known == nil {
@@ -133,10 +137,10 @@ func (e *echoes) heard(c *conn, t token, data []byte, next func() *flight) bool 
 		return false
 	}
 	for _, one := range e.known[maphash.Bytes(e.seed, data)] {
-		if one.place != placeOf(t) || c.rank < one.from.rank || !one.flight.covers(c, t.id()) || !bytes.Equal(one.data, data) {
+		if one.place != placeOf(t) || c.rank < one.from || !one.flight.covers(c, t.id()) || !bytes.Equal(one.data, data) {
 			continue
 		}
-		if c == one.from {
+		if c.rank == one.from {
 			e.forget(one)
 		} else {
 			one.flight = next()
@@ -144,6 +148,14 @@ func (e *echoes) heard(c *conn, t token, data []byte, next func() *flight) bool 
 		return true
 	}
 	return false
+}
+
+// clear forgets all: there is no handle any more.
+func (e *echoes) clear() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.known, e.order, e.bytes = nil, nil, 0
+	e.some.Store(false)
 }
 
 // expire forgets what is too old.

@@ -3,44 +3,12 @@ package nfqdrv_test
 import (
 	"errors"
 	"os"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/cilium/ebpf"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/internal/nettest"
 )
-
-// resources are what a process may leak.
-type resources struct {
-	files, goroutines, programs int
-	heap                        uint64
-}
-
-func used(t testing.TB) (r resources) {
-	t.Helper()
-	files, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.files, r.goroutines = len(files), runtime.NumGoroutine()
-	for id, err := ebpf.ProgramGetNextID(0); err == nil; id, err = ebpf.ProgramGetNextID(id) {
-		if p, err := ebpf.NewProgramFromID(id); err == nil {
-			if info, err := p.Info(); err == nil && info.Name == "weir_filter" {
-				r.programs++
-			}
-			_ = p.Close()
-		}
-	}
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	r.heap = m.HeapAlloc
-	return r
-}
 
 // Handles of every kind open and close while packets run: nothing is left of them. With WEIR_LONG=1 for ten minutes.
 func TestNothingLeaks(t *testing.T) {
@@ -57,6 +25,7 @@ func TestNothingLeaks(t *testing.T) {
 		{"udp.DstPort == 10", divertdrv.Options{Flags: divertdrv.DropAll}},
 		{"udp", divertdrv.Options{Flags: divertdrv.SendOnly}},
 		{"udp", divertdrv.Options{Flags: divertdrv.Fragments, Priority: -5}},
+		{"udp", divertdrv.Options{CutThrough: true, Priority: -6}},
 	}
 	cycle := func() {
 		var all []*divertdrv.Handle
@@ -92,7 +61,7 @@ func TestNothingLeaks(t *testing.T) {
 		}
 	}
 	cycle()
-	before := used(t)
+	before := nettest.Used(t)
 	rounds, until := 15, time.Now()
 	if os.Getenv("WEIR_LONG") != "" {
 		until = until.Add(10 * time.Minute)
@@ -101,16 +70,13 @@ func TestNothingLeaks(t *testing.T) {
 	for ; n < rounds || time.Now().Before(until); n++ {
 		cycle()
 	}
-	after := used(t)
+	after := nettest.Used(t)
 	t.Logf("%d rounds: before %+v, after %+v", n, before, after)
-	for wait := time.Now().Add(5 * time.Second); after.programs > before.programs && time.Now().Before(wait); after = used(t) {
-		time.Sleep(50 * time.Millisecond) // the kernel lets go of programs later
-	}
-	if after.files > before.files || after.goroutines > before.goroutines || after.programs > before.programs || after.heap > before.heap+8<<20 {
+	if after.Leaks(before) {
 		t.Errorf("after %d rounds %+v, before %+v", n, after, before)
 	}
-	if out := b.here.NS.Command("nft", "list", "tables"); strings.Contains(out, "weir") {
-		t.Errorf("tables that are left:\n%s", out)
+	if rules := b.here.NS.Rules("weir"); rules != "" {
+		t.Errorf("tables that are left:\n%s", rules)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf/perf"
 	"golang.org/x/sys/unix"
 
+	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/judged"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/queue"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/ranks"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/reinject"
@@ -38,6 +39,10 @@ func probe() []Feature {
 		{
 			Name: "copies by perf buffer", Err: tryCopies(),
 			Cost: "handles with the flag Sniff do not open", Remedy: "root, or CAP_BPF and CAP_PERFMON, and a kernel with CONFIG_PERF_EVENTS",
+		},
+		{
+			Name: "cut-through", Err: tryJudged(),
+			Cost: "judged flows do not stay in the kernel: handles with CutThrough do not open", Remedy: "root or CAP_BPF, and Linux 5.5",
 		},
 		{
 			Name: "packet queue", Need: true, Err: tryQueue(ns),
@@ -99,6 +104,21 @@ func tryRanks() error {
 		return err
 	}
 	return r.Close()
+}
+
+func tryJudged() error {
+	t, err := judged.Open()
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SocketFilter, Instructions: append(asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}, t.Program()...), License: "GPL",
+	})
+	if err != nil {
+		return err
+	}
+	return p.Close()
 }
 
 func tryCopies() error {

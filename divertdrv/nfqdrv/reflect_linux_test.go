@@ -49,7 +49,7 @@ func TestReflectOtherProcesses(t *testing.T) {
 	next(t, all, addr.EventClosed, one.cmd.Process.Pid)
 	late := events(t, openAt(t, b.driver, "priority == 7 or priority == 8", divertdrv.LayerReflect, watching))
 	next(t, late, addr.EventOpen, two.cmd.Process.Pid) // and nothing of the first
-	if err := two.in.Close(); err != nil { // it ends in order
+	if err := two.in.Close(); err != nil {             // it ends in order
 		t.Fatal(err)
 	}
 	next(t, all, addr.EventClosed, two.cmd.Process.Pid)

@@ -39,12 +39,20 @@ func (s *shared) take() (err error) {
 }
 
 func (s *shared) give() error {
+	last, err := s.leaveRegistry()
+	if last {
+		s.echoes.clear() // not under the lock: who hears an echo takes both the other way round
+	}
+	return err
+}
+
+func (s *shared) leaveRegistry() (last bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.users--; s.users > 0 {
-		return nil
+		return false, nil
 	}
-	return s.registry.Close()
+	return true, s.registry.Close()
 }
 
 // next gives a handle its rank.

@@ -59,7 +59,7 @@ func (c *conn) passing(t token, p *divertdrv.Packet) {
 		if s.flight == nil {
 			s.flight = c.driver.shared.depart()
 		}
-		c.driver.shared.echoes.expect(t, c, s.flight, p.Data)
+		c.driver.shared.echoes.expect(t, c.rank, s.flight, p.Data)
 	}
 }
 

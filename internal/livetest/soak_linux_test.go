@@ -1,205 +1,189 @@
 package livetest
 
 import (
-	"context"
 	"errors"
+	"flag"
 	"fmt"
-	"net"
-	"net/http"
+	"net/netip"
 	"os"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/weirnet/weir/internal/control"
+	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/nfqdrv"
 	"github.com/weirnet/weir/internal/nettest"
 )
 
-const (
-	soakShort = 20 * time.Second
-	soakLong  = 10 * time.Minute // with WEIR_LONG
-	soakLimit = 96 << 20         // GOMEMLIMIT, bytes
-)
+// soak is how long TestSoak takes: a minute where all is tested (CI=true), ten with .ci/long, seconds for who waits for it.
+var soak = flag.Duration("soak", soakDefault(), "how long TestSoak lets handles open and close under load")
 
-// The daemon runs under load, is reloaded all the time, asked by many, and by some that ask too much or do not listen to the answer:
-// its memory, goroutines and files stay what they are, nothing fails and no packet is lost.
+func soakDefault() time.Duration {
+	switch {
+	case os.Getenv("WEIR_LONG") != "":
+		return 10 * time.Minute
+	case os.Getenv("CI") == "true":
+		return time.Minute
+	}
+	return 5 * time.Second
+}
+
+// kinds are the handles that come and go: one of each way to be open.
+var kinds = []struct {
+	filter string
+	layer  divertdrv.Layer
+	o      divertdrv.Options
+}{
+	{"udp", divertdrv.Network, divertdrv.Options{Priority: 3}},
+	{"udp.DstPort == 9 and timestamp > 0", divertdrv.Network, divertdrv.Options{Priority: 5}},
+	{"udp", divertdrv.Network, divertdrv.Options{Flags: divertdrv.Sniff, Priority: 9}},
+	{"udp.DstPort == 10", divertdrv.Network, divertdrv.Options{Flags: divertdrv.DropAll}},
+	{"udp", divertdrv.Network, divertdrv.Options{Flags: divertdrv.SendOnly}},
+	{"udp", divertdrv.Network, divertdrv.Options{Flags: divertdrv.Fragments, Priority: -5}},
+	{"udp", divertdrv.Network, divertdrv.Options{CutThrough: true, Priority: 20}},
+	{"true", divertdrv.NetworkForward, divertdrv.Options{}},
+	{"true", divertdrv.LayerReflect, divertdrv.Options{Flags: divertdrv.Sniff | divertdrv.RecvOnly}},
+}
+
+// soaker is the load and what is opened under it.
+type soaker struct {
+	*bench
+	driver divertdrv.Driver
+	opened int
+	total  divertdrv.Stats // of handles that were closed
+}
+
+// Datagrams are sent as fast as they go, through a handle that passes them all, while handles of every kind open and close above and
+// below it: memory stays flat, and no goroutine, descriptor, program, map, table or rule is left. Every packet is accounted for.
 func TestSoak(t *testing.T) {
-	b := newBench(t, nettest.Program("iperf3", "iperf3"), nettest.Program("nft", "nftables"))
-	t.Setenv("GOMEMLIMIT", strconv.Itoa(soakLimit))
-	length := soakShort
-	if os.Getenv("WEIR_LONG") != "" {
-		length = soakLong
+	s := &soaker{bench: newBench(t, nettest.Program("nft", "nftables"))}
+	s.driver = nfqdrv.New(nfqdrv.Config{Namespace: fmt.Sprintf("/proc/self/fd/%d", s.here.NS.FD())})
+	sink := nettest.ListenUDP(t, s.there.NS, netip.AddrPortFrom(s.there.V4, 9))
+	src := nettest.DialUDP(t, s.here.NS, sink.Addr())
+	s.cycle() // what a process makes once is there
+	empty := nettest.Used(t)
+	steady, over := s.open("udp.DstPort == 9", divertdrv.Network, divertdrv.Options{})
+	stop := flood(src)
+	for range 3 {
+		s.cycle()
 	}
-	c := newConsole(b)
-	d := c.start()
-	transfer := c.transfer()
-	load := c.connect()
-	load.goesOn(500)
-	neighbours := c.hostile()
-	var reloading sync.WaitGroup
-	over := make(chan struct{})
-	reloading.Go(func() { c.reloadUntil(over) })
-
-	var seen []usage
-	for begun := time.Now(); time.Since(begun) < length; time.Sleep(length / 40) {
-		seen = append(seen, c.usage(d))
-	}
-	close(over)
-	reloading.Wait()
-	neighbours()
-	load.end()
-	transfer()
-	flat(t, seen)
-	m := c.metrics()
-	m.conserved(t)
-	if lost, failed := m.sum("weir_packets_lost_total"), load.failed.Load(); lost != 0 || failed != 0 {
-		t.Errorf("%v packets lost; %d of %d connections failed, the first: %v", lost, failed, load.made.Load(), load.first.Load())
-	}
-	t.Logf("%v: %d connections, %v packets, %v reloads applied, %v refused, %v requests, %v refused; at the end %+v", length, load.made.Load(),
-		m.sum("weir_packets_received_total"), m.sum("weir_reloads_total", "applied"), m.sum("weir_reloads_total", "refused"),
-		m.sum("weir_control_total", `"requests"`), m.sum("weir_control_total", `"refused"`), seen[len(seen)-1])
-	d.end()
-	b.leftNothing()
-}
-
-// reloadUntil reloads a few times a second, every other time with a policy that is refused.
-func (c *console) reloadUntil(over <-chan struct{}) {
-	for i := 0; ; i++ {
-		select {
-		case <-over:
-			return
-		case <-time.After(100 * time.Millisecond):
-		}
-		c.write([]string{narrowPolicy, badPolicy, widePolicy, badPolicy}[i%4])
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		_, err := c.client.Reload(ctx)
-		cancel()
-		var e *control.Error
-		if err != nil && (!errors.As(err, &e) || e.Code != control.CodeRefused && e.Code != control.CodeTooMany) {
-			c.t.Errorf("reload: %v", err)
-			return
-		}
-	}
-}
-
-// hostile starts neighbours who ask without end, subscribe and do not listen, and begin requests that they do not finish.
-func (c *console) hostile() (end func()) {
-	over := make(chan struct{})
-	var all sync.WaitGroup
-	again := func(every time.Duration, do func()) {
-		all.Go(func() {
-			for {
-				do()
-				select {
-				case <-over:
-					return
-				case <-time.After(every):
-				}
+	before := nettest.Used(t)
+	rounds, looked := 0, time.Now()
+	for until := looked.Add(*soak); time.Now().Before(until) && !t.Failed(); rounds++ {
+		s.cycle()
+		if time.Since(looked) > *soak/10 {
+			looked = time.Now()
+			if now := nettest.Used(t); now.Leaks(before) {
+				t.Errorf("after %d rounds %+v, before %+v", rounds, now, before)
 			}
-		})
-	}
-	flood := control.NewClient(control.Address{Path: c.socket})
-	for range 4 {
-		again(0, func() { _, _ = flood.Status(context.Background()) })
-	}
-	again(20*time.Millisecond, func() { _, _ = flood.Flows(context.Background(), control.FlowQuery{Limit: control.FlowsMax}) })
-	for _, request := range []string{
-		"GET /v1/trace HTTP/1.1\r\nHost: weir\r\n\r\n", "GET /v1/dump HTTP/1.1\r\nHost: weir\r\n\r\n", "POST /v1/explain HTTP/1.1\r\nHost: weir\r\nContent-Length: 99\r\n\r\n{",
-	} {
-		all.Go(func() {
-			conn, err := net.Dial("unix", c.socket)
-			if err != nil {
-				c.t.Errorf("a neighbour: %v", err)
-				return
-			}
-			defer conn.Close()
-			_, _ = conn.Write([]byte(request))
-			<-over
-		})
-	}
-	return func() {
-		close(over)
-		all.Wait()
-		flood.Close()
-	}
-}
-
-// usage is what the daemon takes of the machine.
-type usage struct {
-	Goroutines, Files int
-	Heap              uint64 // bytes
-	Anonymous         uint64 // bytes of memory that is no file's
-}
-
-func (c *console) usage(d *process) (u usage) {
-	c.t.Helper()
-	for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		s, err := c.client.Status(ctx)
-		cancel()
-		if err == nil {
-			return usage{s.Process.Goroutines, s.Process.OpenFiles, s.Process.HeapBytes, anonymous(d.cmd.Process.Pid)}
-		}
-		var e *control.Error // the flood took the answers of this second
-		if !errors.As(err, &e) || e.Status != http.StatusTooManyRequests || time.Now().After(until) {
-			c.t.Fatal(err)
 		}
 	}
+	stop()
+	s.close(steady, over)
+	after := nettest.Used(t)
+	t.Logf("%v, %d rounds, %d handles, %d packets received, %d lost, %d let by: before %+v, after %+v",
+		*soak, rounds, s.opened, s.total.Received, s.total.Lost, s.total.CutThrough, before, after)
+	if after.Leaks(empty) {
+		t.Errorf("when all was closed %+v, before anything was opened %+v", after, empty)
+	}
+	if rules := s.here.NS.Rules("weir"); rules != "" {
+		t.Errorf("tables that are left:\n%s", rules)
+	}
+	if s.total.Received == 0 || s.total.CutThrough == 0 {
+		t.Errorf("the load did not reach the handles: %+v", s.total)
+	}
 }
 
-// anonymous reads RssAnon of a process.
-func anonymous(pid int) uint64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// cycle opens one handle of each kind, lets traffic run, and closes them in another order.
+func (s *soaker) cycle() {
+	s.t.Helper()
+	type one struct {
+		h    *divertdrv.Handle
+		over <-chan struct{}
+	}
+	var all []one
+	for _, k := range kinds {
+		h, over := s.open(k.filter, k.layer, k.o)
+		all = append(all, one{h, over})
+	}
+	time.Sleep(20 * time.Millisecond)
+	for i := range all {
+		o := all[(i*4)%len(all)]
+		s.close(o.h, o.over)
+	}
+}
+
+// open opens a handle and relays what it receives; with CutThrough it judges each flow.
+func (s *soaker) open(filter string, l divertdrv.Layer, o divertdrv.Options) (*divertdrv.Handle, <-chan struct{}) {
+	s.t.Helper()
+	o.Driver = s.driver
+	h, err := divertdrv.Open(filter, l, &o)
 	if err != nil {
-		return 0
+		s.t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
-			n, _ := strconv.ParseUint(strings.Fields(rest)[0], 10, 64)
-			return n << 10
+	s.opened++
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if o.Flags&(divertdrv.SendOnly|divertdrv.DropAll) == 0 {
+			relayAll(s.t, h)
 		}
-	}
-	return 0
+	}()
+	return h, over
 }
 
-// flat asserts that what was used in the last third is no more than in the first, but for noise.
-func flat(t *testing.T, seen []usage) {
-	t.Helper()
-	third := len(seen) / 3
-	if third < 3 {
-		t.Fatalf("%d looks only", len(seen))
-	}
-	most := func(part []usage, of func(usage) uint64) uint64 {
-		n := uint64(0)
-		for _, u := range part {
-			n = max(n, of(u))
+func relayAll(t *testing.T, h *divertdrv.Handle) {
+	judges := h.Caps().CutThrough
+	for b := divertdrv.NewBatch(64, 1<<18); ; {
+		if err := h.Recv(b); err != nil {
+			if !errors.Is(err, divertdrv.ErrClosed) {
+				t.Errorf("Recv: %v", err)
+			}
+			return
 		}
-		return n
-	}
-	first, last := seen[:third], seen[len(seen)-third:]
-	for _, x := range []struct {
-		what  string
-		of    func(usage) uint64
-		noise uint64
-	}{
-		{"goroutines", func(u usage) uint64 { return uint64(u.Goroutines) }, 10},
-		{"files", func(u usage) uint64 { return uint64(u.Files) }, 10},
-		{"bytes of anonymous memory", func(u usage) uint64 { return u.Anonymous }, 16 << 20},
-	} {
-		if a, b := most(first, x.of), most(last, x.of); b > a+x.noise {
-			t.Errorf("%s: at most %d in the first third, %d in the last", x.what, a, b)
+		for i := range b.Packets() {
+			p := &b.Packets()[i]
+			p.Set(divertdrv.Pass, 0)
+			if k, _, ok := p.Headers().Flow(p.Data); judges && ok && i == 0 {
+				_ = h.Judge(k, h.Era()) // the handle may be closed, the packet ICMP
+			}
+		}
+		if err := h.Complete(b); err != nil && !errors.Is(err, divertdrv.ErrClosed) {
+			t.Errorf("Complete: %v", err)
 		}
 	}
-	if n := most(seen, func(u usage) uint64 { return u.Anonymous }); n > soakLimit {
-		t.Errorf("%d bytes of anonymous memory, limit %d", n, soakLimit)
+}
+
+// close ends a handle and looks at its books.
+func (s *soaker) close(h *divertdrv.Handle, over <-chan struct{}) {
+	s.t.Helper()
+	if err := h.Close(); err != nil {
+		s.t.Error(err)
 	}
-	lowest := func(part []usage) uint64 {
-		return slices.MinFunc(part, func(a, b usage) int { return int(a.Heap) - int(b.Heap) }).Heap
+	<-over
+	st := h.Stats()
+	if err := st.Conserved(); err != nil || st.InBatch+st.Held != 0 {
+		s.t.Errorf("%+v: %v", st, err)
 	}
-	if a, b := lowest(first), lowest(last); b > 2*a+8<<20 {
-		t.Errorf("the heap was %d bytes at its lowest in the first third, %d in the last", a, b)
-	}
+	s.total.Add(st)
+}
+
+// flood sends until it is stopped.
+func flood(src *nettest.Source) (stop func()) {
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-quit:
+				return
+			default:
+				src.Send(nettest.Stream{Count: 500, Size: 64, Burst: 500, Every: time.Millisecond})
+			}
+		}
+	})
+	return sync.OnceFunc(func() {
+		close(quit)
+		wg.Wait()
+	})
 }

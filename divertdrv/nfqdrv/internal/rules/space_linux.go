@@ -163,7 +163,7 @@ func unpark(id spaceID, cfg *Config) (*parked, error) {
 // counts as a change: without one, another process would not know that its number came after ours.
 func (p *parked) claim(cfg *Config) (ok bool, err error) {
 	err = ordered(p.conn, cfg, func(b *batch) error {
-		ok, err = newest(p.conn, p.name, priorityBase-int32(p.priority))
+		ok, err = newest(p.conn, p.name, p.hooks, priorityBase-int32(p.priority))
 		if ok {
 			b.flush(p.name, p.hooks[0])
 			b.newRule(p.name, p.hooks[0].String(), func(e *exprs) { e.verdict(verdictAccept) })
@@ -173,8 +173,9 @@ func (p *parked) claim(cfg *Config) (ok bool, err error) {
 	return ok, err
 }
 
-// newest reports whether the table is the last made of ours, in any process, with a chain of this hook priority.
-func newest(c *netlink.Conn, name string, priority int32) (bool, error) {
+// newest reports whether the table is the last made of ours, in any process, with a chain at one of the hooks and of this
+// priority: between chains of different hooks there is no order, and to count them would never let a parked table be taken again.
+func newest(c *netlink.Conn, name string, hooks []Hook, priority int32) (bool, error) {
 	made, err := handles(c)
 	if err != nil {
 		return false, err
@@ -182,33 +183,44 @@ func newest(c *netlink.Conn, name string, priority int32) (bool, error) {
 	last := uint64(0)
 	m := nft(unix.NFT_MSG_GETCHAIN, 0, func(*netlink.Attrs) {})
 	err = dump(c, m, func() { last = 0 }, func(m netlink.Message) error {
-		table, at, err := readChain(m)
-		if err == nil && at != nil && *at == priority && strings.HasPrefix(table, prefix) {
-			last = max(last, made[table])
+		ch, err := readChain(m)
+		if err == nil && ch.base && ch.priority == priority && slices.Contains(hooks, ch.hook) && strings.HasPrefix(ch.table, prefix) {
+			last = max(last, made[ch.table])
 		}
 		return err
 	})
 	return err == nil && last != 0 && made[name] == last, failed("list chains", err, "CONFIG_NF_TABLES")
 }
 
-// readChain tells a chain's table, and its hook priority if it is a base chain.
-func readChain(m netlink.Message) (table string, priority *int32, err error) {
+// chain is what is asked of one.
+type chain struct {
+	table    string
+	base     bool
+	hook     Hook  // valid iff base
+	priority int32 // likewise
+}
+
+// readChain reads what the kernel tells of a chain.
+func readChain(m netlink.Message) (ch chain, err error) {
 	err = each(m, func(typ uint16, v []byte) error {
 		switch typ {
 		case unix.NFTA_CHAIN_TABLE:
-			table = netlink.Text(v)
+			ch.table = netlink.Text(v)
 		case unix.NFTA_CHAIN_HOOK:
 			return netlink.Each(v, func(typ uint16, v []byte) error {
-				if typ == unix.NFTA_HOOK_PRIORITY && len(v) == 4 {
-					p := int32(binary.BigEndian.Uint32(v))
-					priority = &p
+				switch {
+				case len(v) != 4:
+				case typ == unix.NFTA_HOOK_HOOKNUM:
+					ch.hook = Hook(binary.BigEndian.Uint32(v))
+				case typ == unix.NFTA_HOOK_PRIORITY:
+					ch.base, ch.priority = true, int32(binary.BigEndian.Uint32(v))
 				}
 				return nil
 			})
 		}
 		return nil
 	})
-	return table, priority, err
+	return ch, err
 }
 
 // handles maps the tables of family inet to the numbers in whose order they were made; 0: the kernel does not tell (before 4.17).
