@@ -149,7 +149,7 @@ func TestReload(t *testing.T) {
 	seen := func() uint64 {
 		for _, c := range w.s.ControlStats().Callouts {
 			if c.Name == "seen" {
-				return c.Counters["packets"]
+				return c.Counters["outbound_udp_packets"]
 			}
 		}
 		return 0
