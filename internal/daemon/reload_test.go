@@ -32,7 +32,8 @@ type world struct {
 	kept    *Callouts
 	s       *Session
 	logged  *observer.ObservedLogs
-	edit    func(*Plan) // what else is different from the file; nil: nothing
+	edit    func(*Plan)   // what else is different from the file; nil: nothing
+	hold    chan struct{} // closed to let it run; nil: it runs at once
 	over    chan struct{}
 	result  *Result
 	failure error
@@ -102,6 +103,9 @@ func (w *world) start() *world {
 	w.end = cancel
 	go func() {
 		defer close(w.over)
+		if w.hold != nil {
+			<-w.hold
+		}
 		w.result, w.failure = w.s.Run(ctx)
 	}()
 	w.t.Cleanup(w.stop)
