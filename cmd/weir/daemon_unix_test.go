@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 const daemonPolicy = `version: 1
 filters:
   - {name: dns, layer: outbound-transport, when: "udp.DstPort == 53", action: block}
+  - {name: rest, layer: outbound-transport, when: "tcp or udp", action: permit}
 `
 
 // daemonAt starts a daemon over the simulator, and returns how the commands are told of it.
@@ -53,7 +56,11 @@ func daemonAt(t *testing.T, args ...string) (policy, flag string, stop func()) {
 // says runs a command and asserts its status and what it says.
 func says(t *testing.T, status int, words []string, args ...string) outcome {
 	t.Helper()
-	o := weir(t, "", args...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // trace waits for packets
+	defer cancel()
+	var out, complaints bytes.Buffer
+	o := outcome{status: execute(ctx, args, streams{in: strings.NewReader(""), out: &out, err: &complaints})}
+	o.out, o.err = out.String(), complaints.String()
 	if o.status != status {
 		t.Fatalf("%v: status %d, want %d: %s%s", args, o.status, status, o.out, o.err)
 	}
@@ -69,7 +76,7 @@ func says(t *testing.T, status int, words []string, args ...string) outcome {
 func TestDaemonCommands(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	policy, at, stop := daemonAt(t, "--pidfile", pid)
-	says(t, exitDone, []string{"running for", "1 filters", "sim, open", "0 applied, 0 refused", "handle 0"}, "status", at)
+	says(t, exitDone, []string{"running for", "2 filters", "sim, open", "0 applied, 0 refused", "handle 0"}, "status", at)
 	var s statusAnswer
 	if err := json.Unmarshal([]byte(says(t, exitDone, nil, "status", at, "--json").out), &s); err != nil || s.Status.State != control.Running {
 		t.Errorf("%v, %+v", err, s.Status)

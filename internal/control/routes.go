@@ -124,7 +124,8 @@ func (s *Server) reload(w *answer, r *http.Request) error {
 	return w.tell(x)
 }
 
-func (s *Server) pause(w *answer, r *http.Request) error  { return s.flip(w, r, s.cfg.Daemon.Pause) }
+func (s *Server) pause(w *answer, r *http.Request) error { return s.flip(w, r, s.cfg.Daemon.Pause) }
+
 func (s *Server) resume(w *answer, r *http.Request) error { return s.flip(w, r, s.cfg.Daemon.Resume) }
 
 func (s *Server) flip(w *answer, r *http.Request, do func(context.Context) error) error {

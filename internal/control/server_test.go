@@ -88,8 +88,11 @@ func TestToken(t *testing.T) {
 			header string
 			want   int
 		}{
-			{"", http.StatusUnauthorized}, {"Bearer ", http.StatusUnauthorized}, {"Bearer 0123456789abcdeF", http.StatusUnauthorized},
-			{token, http.StatusUnauthorized}, {"Bearer " + token, http.StatusOK},
+			{"", http.StatusUnauthorized},
+			{"Bearer ", http.StatusUnauthorized},
+			{"Bearer 0123456789abcdeF", http.StatusUnauthorized},
+			{token, http.StatusUnauthorized},
+			{"Bearer " + token, http.StatusOK},
 		} {
 			r := httptest.NewRequest(http.MethodGet, path, nil)
 			r.Header.Set("Authorization", c.header)

@@ -110,8 +110,14 @@ func (o scrape) handle(h *control.HandleStats) {
 		m *metric
 		n uint64
 	}{
-		{mReceived, h.Received}, {mBytes, h.BytesReceived}, {mPassed, h.Passed}, {mHeld, h.Held}, {mInBatch, h.InBatch},
-		{mInjected, h.Injected}, {mCompleted, h.Completed}, {mFailed, h.Failed},
+		{mReceived, h.Received},
+		{mBytes, h.BytesReceived},
+		{mPassed, h.Passed},
+		{mHeld, h.Held},
+		{mInBatch, h.InBatch},
+		{mInjected, h.Injected},
+		{mCompleted, h.Completed},
+		{mFailed, h.Failed},
 	} {
 		o.put(x.m, x.n, id...)
 	}

@@ -52,8 +52,10 @@ func (w *watchers) add(f *feed) error {
 	case len(w.feeds) == control.SubscriptionsMax:
 		w.mu.Unlock()
 		w.refused.Add(1)
-		return &control.Error{Status: 429, Code: control.CodeTooMany,
-			Message: fmt.Sprintf("there are %d subscriptions, which is the most; end one", control.SubscriptionsMax)}
+		return &control.Error{
+			Status: 429, Code: control.CodeTooMany,
+			Message: fmt.Sprintf("there are %d subscriptions, which is the most; end one", control.SubscriptionsMax),
+		}
 	}
 	w.feeds = append(w.feeds, f)
 	w.mu.Unlock()
