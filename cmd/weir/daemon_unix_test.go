@@ -25,13 +25,8 @@ filters:
 // daemonAt starts a daemon over the simulator, and returns how the commands are told of it.
 func daemonAt(t *testing.T, args ...string) (policy, flag string, stop func()) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "weir")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	policy = tempFile(t, "policy.yaml", daemonPolicy)
-	socket := filepath.Join(dir, "s")
+	socket := filepath.Join(t.TempDir(), "s")
 	cmd, out, log := program(t, append([]string{"run", policy, "--driver", "sim", "--packets", "0", "--json", "--control", socket}, args...)...)
 	ended := make(chan struct{})
 	go func() {

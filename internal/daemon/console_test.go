@@ -38,12 +38,7 @@ func socketPath(t *testing.T) string {
 	if runtime.GOOS == "windows" {
 		return `\\.\pipe\weir-` + strings.ReplaceAll(t.Name(), "/", "-")
 	}
-	dir, err := os.MkdirTemp("", "weir")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return filepath.Join(dir, "s")
+	return filepath.Join(t.TempDir(), "s")
 }
 
 // opened is a world whose session is open and does not run yet.

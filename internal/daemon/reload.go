@@ -110,6 +110,7 @@ func (s *Session) reload(x *control.ReloadResult) error {
 	if err := s.rearrange(now, plan, x); err != nil {
 		return errors.Join(err, closeAll(started[len(s.started):]))
 	}
+	s.swap.settle()
 	x.Applied = true
 	s.started = started
 	s.plan.Store(plan)
@@ -278,6 +279,7 @@ func (s *Session) flip(ctx context.Context, do func() error, state string, e eve
 	if err := do(); err != nil {
 		return err
 	}
+	s.swap.settle()
 	s.setState(state)
 	s.log.tell(e)
 	return nil

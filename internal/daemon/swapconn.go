@@ -120,11 +120,11 @@ func (c *swapConn) await() {
 	}
 }
 
-// settled waits until what was replaced has been read to its end.
-func (c *swapConn) settled() {
+// changes says whether what was replaced is still being read.
+func (c *swapConn) changes() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.await()
+	return c.now != nil && c.now.leaving && !c.closed
 }
 
 // freeTag is one that no lower handle has.
