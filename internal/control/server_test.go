@@ -107,6 +107,17 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// Where only metrics are told, nothing else is.
+func TestMetricsOnly(t *testing.T) {
+	s := NewServer(Config{Metrics: http.NotFoundHandler()})
+	for _, path := range []string{"/v1/status", "/v1/reload", "/"} {
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil)); w.Code != http.StatusNotFound {
+			t.Errorf("%s: status %d", path, w.Code)
+		}
+	}
+}
+
 // A flood is answered with "later", and what comes after it with what was asked for.
 func TestFlood(t *testing.T) {
 	s := NewServer(Config{Daemon: newFake()})

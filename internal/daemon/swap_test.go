@@ -307,6 +307,41 @@ func TestSwapDeath(t *testing.T) {
 	}
 }
 
+// A lower handle that died and fails closed keeps its rules until it is opened again, or nothing is to be diverted any more.
+func TestSwapDeathFailsClosed(t *testing.T) {
+	for name, end := range map[string]func(b *bed) error{
+		"reopen": func(b *bed) error {
+			b.driver.revive()
+			_, err := b.s.reopen(b.s.conns[0])
+			return err
+		},
+		"pause": func(b *bed) error { return b.s.pause() },
+	} {
+		b := newBed(t, true)
+		c := b.s.conns[0]
+		c.mu.Lock()
+		c.now.failClosed = true
+		c.mu.Unlock()
+		past := func() int {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return len(c.past)
+		}
+		b.driver.kill()
+		await(t, "its death", func() bool { return b.deaths.Load() == 1 })
+		if past() != 1 {
+			t.Errorf("%s: it is closed", name)
+		}
+		if err := end(b); err != nil {
+			t.Error(err)
+		}
+		if past() != 0 {
+			t.Errorf("%s: it is not closed", name)
+		}
+		b.finish(t)
+	}
+}
+
 // Where the driver is not opened again, its error ends the reader.
 func TestSwapDeathIsTheEnd(t *testing.T) {
 	b := newBed(t, false)
