@@ -93,7 +93,7 @@ func TestVerify(t *testing.T) {
 	if !slices.Equal(r.Violations, want) || r.ViolationsMore != 0 || r.Pipeline["violations"] != 5 || r.Passed != r.Received {
 		t.Errorf("%+v", r)
 	}
-	if n := strings.Count(o.err, `"msg":"violation","rule":"block-at-established"`); n != 1 {
+	if n := strings.Count(o.err, `"code":"violation","rule":"block-at-established"`); n != 1 {
 		t.Errorf("logged %d times, want once: %s", n, o.err)
 	}
 	golden(t, "verify.txt", masked(weir(t, "", "run", path, "--verify").out))

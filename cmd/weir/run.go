@@ -190,7 +190,7 @@ func (f *runFlags) drive(cmd *cobra.Command, session *daemon.Session, log daemon
 
 // within runs a session; inTime is false if it does not end within --drain after ctx did. Then the program is to end: the driver's
 // traces go with it.
-func (f *runFlags) within(ctx context.Context, session *daemon.Session) (r *daemon.Result, err error, inTime bool) { //nolint:revive // err belongs to r
+func (f *runFlags) within(ctx context.Context, session *daemon.Session) (r *daemon.Result, err error, inTime bool) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)

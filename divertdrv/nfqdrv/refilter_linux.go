@@ -13,8 +13,8 @@ type asked struct {
 }
 
 // Refilter has the handle go by another filter of the same layer, in one transaction of the kernel's: each packet meets the old one
-// or the new one, the place among other handles stays, and nothing is lost or reordered. What was queued by the old filter is still
-// handed out. An error has changed nothing; ErrUnsupported: the handle copies or drops.
+// or the new one, the place among other handles stays, nothing is lost, and what both take keeps its order. What the old one queued is still handed out,
+// unless user space has a part in the new one and finds that it does not want it: then it goes on. An error has changed nothing; ErrUnsupported: the handle copies or drops.
 func (c *conn) Refilter(f *divertdrv.Filter) error {
 	c.life.Lock()
 	defer c.life.Unlock()

@@ -17,12 +17,7 @@ import (
 // place is where a test listens. Paths of sockets are short.
 func place(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "weir")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return filepath.Join(dir, "own", "control.sock")
+	return filepath.Join(t.TempDir(), "own", "control.sock")
 }
 
 // Nobody but this user can open the socket, whatever the umask, and nothing is left when it is closed.

@@ -47,7 +47,7 @@ type Feed[T any] struct {
 
 // Config of a server.
 type Config struct {
-	Daemon  Daemon
+	Daemon  Daemon       // nil: metrics only
 	Metrics http.Handler // nil: none
 	Token   string       // wanted of every request; empty: none
 	// Asked is told of every request that was answered; nil: nobody is. It must not block.
@@ -175,6 +175,9 @@ func (s *Server) serve(w *answer, r *http.Request) error {
 		return nil
 	}
 	what, ok := strings.CutPrefix(r.URL.Path, fmt.Sprintf("/v%d/", Version))
+	if s.cfg.Daemon == nil {
+		return &Error{http.StatusNotFound, CodeNotFound, "there is /metrics only here", nil}
+	}
 	if !ok {
 		return &Error{http.StatusNotFound, CodeNotFound, fmt.Sprintf("no %q here; the API is at /v%d/", r.URL.Path, Version), nil}
 	}

@@ -88,8 +88,11 @@ func TestToken(t *testing.T) {
 			header string
 			want   int
 		}{
-			{"", http.StatusUnauthorized}, {"Bearer ", http.StatusUnauthorized}, {"Bearer 0123456789abcdeF", http.StatusUnauthorized},
-			{token, http.StatusUnauthorized}, {"Bearer " + token, http.StatusOK},
+			{"", http.StatusUnauthorized},
+			{"Bearer ", http.StatusUnauthorized},
+			{"Bearer 0123456789abcdeF", http.StatusUnauthorized},
+			{token, http.StatusUnauthorized},
+			{"Bearer " + token, http.StatusOK},
 		} {
 			r := httptest.NewRequest(http.MethodGet, path, nil)
 			r.Header.Set("Authorization", c.header)
@@ -101,6 +104,17 @@ func TestToken(t *testing.T) {
 	}
 	if n := s.Counters().Refused.Load(); n != 8 {
 		t.Errorf("%d refused, want 8", n)
+	}
+}
+
+// Where only metrics are told, nothing else is.
+func TestMetricsOnly(t *testing.T) {
+	s := NewServer(Config{Metrics: http.NotFoundHandler()})
+	for _, path := range []string{"/v1/status", "/v1/reload", "/"} {
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil)); w.Code != http.StatusNotFound {
+			t.Errorf("%s: status %d", path, w.Code)
+		}
 	}
 }
 

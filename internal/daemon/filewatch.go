@@ -32,60 +32,59 @@ func (a stamp) same(b stamp) bool {
 	return a.size == b.size && a.time.Equal(b.time) && os.SameFile(a.file, b.file)
 }
 
-// watchFiles reloads when a file of the policy was written. It waits until all of them stay as they are from one look to the next,
-// so that a file that is being written is not read. A file that is gone is waited for.
-func (r *running) watchFiles(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	applied, before := r.stamps(), r.stamps()
-	told := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		now := r.stamps()
-		calm := equal(now, before)
-		before = now
-		gone := missing(now)
-		if gone != "" && !told {
-			r.log.tell(evWatchFailed, zap.String(keyFile, gone))
-		}
-		if told = gone != ""; told || !calm || equal(now, applied) {
-			continue
-		}
-		r.reload(ctx, ByFile)
-		applied = now
-		if files := r.stamps(); len(files) != len(now) { // the new policy is made of other files
-			applied, before = files, files
-		}
-	}
-}
+// stamps are those of a policy's files.
+type stamps map[string]stamp
 
-func (r *running) stamps() map[string]stamp {
-	all := map[string]stamp{}
-	for _, path := range r.s.plan.Load().Files {
+func stampsOf(paths []string) stamps {
+	all := stamps{}
+	for _, path := range paths {
 		all[path] = stampOf(path)
 	}
 	return all
 }
 
-func equal(a, b map[string]stamp) bool {
-	for path, x := range a {
-		if y, ok := b[path]; ok && !x.same(y) {
+// equal says whether no file was written between two looks; files that only one of them has do not count.
+func (s stamps) equal(to stamps) bool {
+	for path, x := range s {
+		if y, ok := to[path]; ok && !x.same(y) {
 			return false
 		}
 	}
 	return true
 }
 
-// missing is a file that is not there; empty: all are.
-func missing(all map[string]stamp) string {
-	for path, x := range all {
+// gone is a file that is not there; empty: all are.
+func (s stamps) gone() string {
+	for path, x := range s {
 		if x.gone {
 			return path
 		}
 	}
 	return ""
+}
+
+// watchFiles reloads when a file of the policy was written since the policy was last read, by whoever asked for that. It waits until
+// all of them stay as they are from one look to the next, so that a file that is being written is not read. A file that is gone is
+// waited for.
+func (r *running) watchFiles(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	before, told := *r.s.read.Load(), false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := stampsOf(r.s.plan.Load().Files)
+		calm := now.equal(before)
+		before = now
+		gone := now.gone()
+		if gone != "" && !told {
+			r.log.tell(evWatchFailed, zap.String(keyFile, gone))
+		}
+		if told = gone != ""; !told && calm && !now.equal(*r.s.read.Load()) {
+			r.reload(ctx, ByFile)
+		}
+	}
 }

@@ -130,7 +130,7 @@ func (c *swapConn) refilters(spec, want *policy.Handle) bool {
 }
 
 // commit changes what is under the handles, and has apply put the policy in force in between. An error has changed nothing. What was
-// replaced is still being read when it returns; see swapConn.settled.
+// replaced is still being read when it returns; see swapper.settle.
 func (r *rearrangement) commit(apply func() error) error {
 	specs := r.s.specs()
 	for i, c := range r.refilter {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -93,6 +94,8 @@ func (s *Session) reload(x *control.ReloadResult) error {
 	if now.Reload == nil {
 		return errors.New("there is no policy file to read again: weir runs a filter that was given by itself")
 	}
+	read := stampsOf(now.Files) // before they are read: what is written meanwhile is read again
+	s.read.Store(&read)
 	plan, err := now.Reload()
 	if err != nil {
 		return err
@@ -107,14 +110,23 @@ func (s *Session) reload(x *control.ReloadResult) error {
 	if err := s.rearrange(now, plan, x); err != nil {
 		return errors.Join(err, closeAll(started[len(s.started):]))
 	}
+	s.swap.settle()
 	x.Applied = true
 	s.started = started
 	s.plan.Store(plan)
 	plan.inForce()
+	s.noteFiles(read, plan.Files)
 	loaded := time.Now()
 	s.loadedAt.Store(&loaded)
 	s.proc.Adopt()
 	return s.closeGone(plan.Policy)
+}
+
+// noteFiles adds files that the policy was not made of before.
+func (s *Session) noteFiles(read stamps, files []string) {
+	all := stampsOf(files)
+	maps.Copy(all, read)
+	s.read.Store(&all)
 }
 
 // rearrange puts the plan's policy in force and changes what is under the handles.
@@ -267,6 +279,7 @@ func (s *Session) flip(ctx context.Context, do func() error, state string, e eve
 	if err := do(); err != nil {
 		return err
 	}
+	s.swap.settle()
 	s.setState(state)
 	s.log.tell(e)
 	return nil

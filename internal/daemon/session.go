@@ -39,6 +39,7 @@ type Session struct {
 
 	state    atomic.Pointer[string] // one of control's
 	loadedAt atomic.Pointer[time.Time]
+	read     atomic.Pointer[stamps] // the policy's files when they were last read
 	reloads  reloads
 	revived  revived
 	watchers watchers
@@ -58,6 +59,8 @@ func Open(plan Plan, log Log) (*Session, error) {
 	s := &Session{log: log, begun: time.Now(), changing: make(chan struct{}, 1)}
 	s.plan.Store(&plan)
 	s.loadedAt.Store(&s.begun)
+	read := stampsOf(plan.Files)
+	s.read.Store(&read)
 	s.setState(control.Starting)
 	s.broken, s.fail = context.WithCancelCause(context.Background())
 	s.ending, s.end = context.WithCancel(context.Background())

@@ -3,7 +3,9 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/internal/clock"
@@ -37,9 +39,6 @@ type swapper struct {
 
 	closing sync.WaitGroup // of lower handles that are being closed
 }
-
-// errPaused: there is nothing that could be done while nothing is diverted.
-var errPaused = errors.New("the daemon is paused")
 
 // add makes the conn of another handle, and opens spec under it; nil: it is idle.
 func (s *swapper) add(layer divertdrv.Layer, spec *policy.Handle) (*swapConn, error) {
@@ -163,6 +162,18 @@ func (s *swapper) resume() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// settleTime bounds how long a change waits until what it replaced has been read to its end.
+const settleTime = 5 * time.Second
+
+// settle waits for that. It looks again and again, since what it waits for takes milliseconds, and is rare.
+func (s *swapper) settle() {
+	for until := time.Now().Add(settleTime); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		if !slices.ContainsFunc(s.conns, (*swapConn).changes) {
+			return
+		}
+	}
 }
 
 // discard closes lower handles that nobody has read.

@@ -88,9 +88,13 @@ func (c *swapConn) replace(l *lower) error {
 		l.shut(c.recvShut, c.sendShut)
 	}
 	c.await() // a change before this one
+	if l == nil {
+		c.giveUp()
+	}
 	old := c.now
 	if old == nil {
 		c.now = l
+		c.sweep()
 	} else {
 		old.leaving, c.next = true, l
 	}
@@ -100,6 +104,14 @@ func (c *swapConn) replace(l *lower) error {
 		return nil
 	}
 	return old.conn.Shutdown(divertdrv.ShutdownRecv)
+}
+
+// giveUp lets go of lower handles that died and fail closed: nothing is to be diverted any more. It needs c.mu.
+func (c *swapConn) giveUp() {
+	for _, l := range c.past {
+		l.failClosed = l.failClosed && !l.dead
+	}
+	c.sweep()
 }
 
 // shut has a lower handle be in the state of the handle above it.
@@ -120,11 +132,11 @@ func (c *swapConn) await() {
 	}
 }
 
-// settled waits until what was replaced has been read to its end.
-func (c *swapConn) settled() {
+// changes says whether what was replaced is still being read.
+func (c *swapConn) changes() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.await()
+	return c.now != nil && c.now.leaving && !c.closed
 }
 
 // freeTag is one that no lower handle has.

@@ -28,7 +28,6 @@ type watchers struct {
 	refused atomic.Uint64
 
 	mu    sync.Mutex // guards all below
-	verb  bool       // drops are logged
 	over  bool
 	feeds []*feed
 	seen  atomic.Pointer[view] // what workers go by

@@ -38,7 +38,9 @@ filters:
   - {name: no-9, layer: inbound-transport, when: "tcp.DstPort == 9", action: block}
   - {name: no-10, layer: outbound-transport, when: "udp.DstPort == 10", action: block}
 `
-	badPolicy = "version: 1\nfilters: [{name: no-9, layer: inbound-transport, when: \"tcp.DstPrt == 9\", action: block}]\n"
+	// higherPolicy has its handle at another place: it is opened beside the one before, and read after it.
+	higherPolicy = widePolicy + "handles: [{layer: network, filter: \"true\", priority: 5}]\n"
+	badPolicy    = "version: 1\nfilters: [{name: no-9, layer: inbound-transport, when: \"tcp.DstPrt == 9\", action: block}]\n"
 )
 
 const reloadsOfShow = 200
@@ -94,6 +96,52 @@ func TestConsole(t *testing.T) {
 		t.Errorf("%d of %d connections failed; the first: %v", n, load.made.Load(), load.first.Load())
 	}
 	t.Logf("%d connections in %v", load.made.Load(), load.took)
+	b.leftNothing()
+}
+
+// The same while the handle goes to another place and back, and while the daemon is paused and resumed.
+func TestConsoleMoves(t *testing.T) {
+	b := newBench(t, nettest.Program("iperf3", "iperf3"), nettest.Program("nft", "nftables"))
+	c := newConsole(b)
+	d := c.start()
+	transfer := c.transfer()
+	load := c.connect()
+	for i := range 20 {
+		load.goesOn(50)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		var err error
+		switch i % 4 {
+		case 0:
+			c.write(higherPolicy)
+			_, err = c.client.Reload(ctx)
+		case 1:
+			c.write(widePolicy)
+			_, err = c.client.Reload(ctx)
+		case 2:
+			_, err = c.client.Pause(ctx)
+		case 3:
+			_, err = c.client.Resume(ctx)
+		}
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lost := c.metrics().sum("weir_packets_lost_total"); lost != 0 {
+			t.Errorf("after step %d: %v packets lost", i, lost)
+		}
+	}
+	load.end()
+	transfer()
+	if n := load.failed.Load(); n != 0 {
+		t.Errorf("%d of %d connections failed; the first: %v", n, load.made.Load(), load.first.Load())
+	}
+	m := c.metrics()
+	m.conserved(t)
+	r := d.end()
+	t.Logf("%d connections in %v; %s", load.made.Load(), load.took, r.Law())
+	if r.Passed != r.Received || r.Lost != 0 {
+		t.Errorf("%s; lost %d, dropped by %v", r.Law(), r.Lost, r.DroppedBy)
+	}
 	b.leftNothing()
 }
 
