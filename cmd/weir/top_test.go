@@ -103,22 +103,32 @@ func TestTopInTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	socket := simulatedDaemon(t)
-	server := filepath.Join(filepath.Dir(socket), "t")
-	run := func(args ...string) string {
-		cmd := exec.Command(tmux, append([]string{"-u", "-S", server, "-f", "/dev/null"}, args...)...)
-		cmd.Env = append(os.Environ(), asProgram+"=1", "TERM=xterm-256color", "LC_ALL=C.UTF-8")
-		out, _ := cmd.CombinedOutput()
-		return string(out)
-	}
-	defer run("kill-server")
 	for _, size := range [][2]int{{80, 24}, {160, 50}} {
+		// A server of its own: one whose last session has ended is about to end, and may take a new session with it.
+		server := filepath.Join(filepath.Dir(socket), fmt.Sprintf("t%d", size[0]))
+		run := func(args ...string) string {
+			cmd := exec.Command(tmux, append([]string{"-u", "-S", server, "-f", "/dev/null"}, args...)...)
+			cmd.Env = append(os.Environ(), asProgram+"=1", "TERM=xterm-256color", "LC_ALL=C.UTF-8")
+			out, _ := cmd.CombinedOutput()
+			return string(out)
+		}
+		defer run("kill-server")
 		name := fmt.Sprintf("s%d", size[0])
 		end := filepath.Join(filepath.Dir(socket), name)
 		run("new-session", "-d", "-s", name, "-x", fmt.Sprint(size[0]), "-y", fmt.Sprint(size[1]),
 			fmt.Sprintf("%s top --control %s --interval 200ms; echo $? > %s", self, socket, end))
 		shows := func(what string, is func(screen string) bool) {
 			t.Helper()
-			until(t, fmt.Sprintf("%s at %v shows %s", name, size, what), func() bool { return is(run("capture-pane", "-p", "-t", name)) })
+			last := ""
+			defer func() {
+				if t.Failed() {
+					t.Log(last)
+				}
+			}()
+			until(t, fmt.Sprintf("%v shows %s", size, what), func() bool {
+				last = run("capture-pane", "-p", "-t", name)
+				return is(last)
+			})
 		}
 		shows("rates", func(s string) bool {
 			return strings.Contains(s, "weir running") && strings.Contains(s, "no-telnet") && strings.ContainsAny(s, "▁▂▃▄▅▆▇█") && strings.Contains(s, "›")
