@@ -18,6 +18,23 @@ import (
 // HasStateDirectory: the service has /var/lib/weir for itself.
 const HasStateDirectory = false
 
+// What the service control manager of Windows is told.
+const (
+	scmDisplay     = "Weir packet processor"
+	scmDescription = "Diverts packets, classifies them by a policy, and puts them back."
+	scmRestarts    = 3                // in a row; the manager's own bound of its list
+	scmDelay       = time.Second      // before a restart
+	scmForget      = time.Minute      // without a failure, and restarts are counted anew
+	stopWait       = 30 * time.Second // as TimeoutStopSec of the unit
+	startWait      = 30 * time.Second
+)
+
+// arguments are the words behind the program.
+func (s *Spec) arguments() []string { return append([]string{"run", s.Policy}, s.Args...) }
+
+// logMax bounds one of the two files of a log, in bytes.
+const logMax = 10 << 20
+
 // New returns the manager of this system. A root other than the one that runs is no place for a service here.
 func New(root string) (Manager, error) {
 	if root != "" && root != "/" {

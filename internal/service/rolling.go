@@ -18,9 +18,6 @@ type rolling struct {
 	size int64
 }
 
-// logMax bounds one of the two files of a log.
-const logMax = 10 << 20
-
 // openRolling goes on with the file that is there.
 func openRolling(path string, most int64) (*rolling, error) {
 	r := &rolling{path: path, max: most}

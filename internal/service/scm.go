@@ -1,21 +1,5 @@
 package service
 
-import "time"
-
-// What the service control manager of Windows is told.
-const (
-	scmDisplay     = "Weir packet processor"
-	scmDescription = "Diverts packets, classifies them by a policy, and puts them back."
-	scmRestarts    = 3                // in a row; the manager's own bound of its list
-	scmDelay       = time.Second      // before a restart
-	scmForget      = time.Minute      // without a failure, and restarts are counted anew
-	stopWait       = 30 * time.Second // as TimeoutStopSec of the unit
-	startWait      = 30 * time.Second
-)
-
-// arguments are the words behind the program.
-func (s *Spec) arguments() []string { return append([]string{"run", s.Policy}, s.Args...) }
-
 // scmStates are the manager's numbers (SERVICE_STATUS.dwCurrentState) for ours.
 var scmStates = map[uint32]string{1: Stopped, 2: Starting, 3: Stopping, 4: Running, 5: Running, 6: Running, 7: Running}
 

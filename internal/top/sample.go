@@ -50,9 +50,6 @@ func (s *series) add(v float64) {
 	s.points = append(s.points, v)
 }
 
-// last returns the newest n points, or as many as there are.
-func (s *series) last(n int) []float64 { return s.points[max(0, len(s.points)-n):] }
-
 func (s *series) now() float64 {
 	if len(s.points) == 0 {
 		return 0

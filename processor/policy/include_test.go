@@ -71,7 +71,7 @@ func TestInclude(t *testing.T) {
 func TestIncludeRefuses(t *testing.T) {
 	secret := filepath.Join(writeTree(t, map[string]string{"secret.yaml": v1}), "secret.yaml")
 	dir := writeTree(t, map[string]string{
-		"link.yaml": "-> " + secret, "dir/up": "-> " + filepath.Dir(secret), "twice.yaml": v1, "bad.yaml": v1 + "fliters: []\ndriver: {backend: sim}\n",
+		"link.yaml": "-> " + secret, "dir/up": "-> " + filepath.Dir(secret), "twice.yaml": v1, "bad.yaml": v1 + "filtrs: []\ndriver: {backend: sim}\n",
 		"self.yaml": v1 + "include: [p.yaml]\n", "loop.yaml": v1 + "include: [loop.yaml]\n", "broken.yaml": "filters: [", "tab.yaml": "a:\tb",
 		"out.yaml":  v1 + "callouts: [{name: x, type: files, config: {read: ../in, write: ../out}}]\n",
 		"same.yaml": v1 + "filters: [{name: a, layer: ipforward, action: block}]\n", "none.yaml": "# nothing\n",
@@ -93,7 +93,7 @@ func TestIncludeRefuses(t *testing.T) {
 		{"twice.yaml, ./twice.yaml", p + `:2:23: "twice.yaml" is included at line 2 already; remove one`},
 		{"self.yaml", in("self.yaml") + `:2:11: the policy includes itself; remove this`},
 		{"loop.yaml", in("loop.yaml") + `:2:11: "loop.yaml" is included at ` + p + `:2 already; remove one`},
-		{"bad.yaml", in("bad.yaml") + ":2:1: unknown key \"fliters\"; did you mean \"filters\"?\n" +
+		{"bad.yaml", in("bad.yaml") + ":2:1: unknown key \"filtrs\"; did you mean \"filters\"?\n" +
 			in("bad.yaml") + ":3:1: \"driver\" belongs into the policy itself, which is " + p + "; move it there"},
 		{"broken.yaml", in("broken.yaml") + `:1:10: "[" without its "]"`},
 		{"tab.yaml", in("tab.yaml") + `:1:3: tab; indent and separate with spaces`},
