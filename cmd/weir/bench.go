@@ -35,6 +35,8 @@ type benchFlags struct {
 	load                 string
 	gates, strict        bool
 	list, allocations    bool
+
+	given func(flag string) bool // on the command line
 }
 
 func newBench() *cobra.Command {
@@ -59,11 +61,13 @@ The exit status is 0, or 1 if something could not be measured, or 3 with --stric
 		RunE: does(func(cmd *cobra.Command, args []string) error { return f.bench(cmd, args) }),
 	}
 	f.add(cmd)
+	cmd.AddCommand(newBenchDivert())
 	return cmd
 }
 
 func (f *benchFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	f.given = flags.Changed
 	flags.IntVar(&f.runs, "runs", 10, "runs of each variant that count, 1 to 1000; one more warms up")
 	flags.DurationVar(&f.time, "time", 20*time.Millisecond, "how long one run takes, about")
 	flags.DurationVar(&f.max, "max", 5*time.Minute, "how long one scenario may take; then it ends after the round that it is in. 0: no bound")
@@ -143,11 +147,15 @@ func (f *benchFlags) report(cmd *cobra.Command, all []bench.Scenario, names []st
 	if err != nil {
 		return bench.Report{}, err
 	}
+	done, err := f.livePeers(cmd.Context(), chosen, tell)
+	if err != nil {
+		return bench.Report{}, err
+	}
 	report, err := f.run(cmd.Context(), chosen, peers, tell)
 	if peers != nil {
 		err = errors.Join(err, peers.Close())
 	}
-	return report, err
+	return report, errors.Join(err, done())
 }
 
 func (f *benchFlags) run(ctx context.Context, chosen []bench.Scenario, peers *bench.Peers, tell func(string)) (bench.Report, error) {
@@ -155,10 +163,12 @@ func (f *benchFlags) run(ctx context.Context, chosen []bench.Scenario, peers *be
 	var failed []error
 	for _, s := range chosen {
 		s.Settings.Seed, s.Settings.Max, s.Settings.Pprof, s.Settings.Tell = f.seed, f.max, f.pprof, tell
-		if s.Settings.Runs == 0 || f.runs < s.Settings.Runs {
+		if s.Settings.Runs == 0 || f.runs < s.Settings.Runs || f.given("runs") {
 			s.Settings.Runs = f.runs
 		}
-		s.Settings.Time = max(s.Settings.Time, f.time)
+		if s.Settings.Time < f.time || f.given("time") {
+			s.Settings.Time = f.time
+		}
 		if peers != nil {
 			peers.Attach(&s)
 		}
@@ -217,7 +227,7 @@ func scenarioNames(all []bench.Scenario) (names []string) {
 }
 
 // benchScenarios are all that this program can measure.
-func benchScenarios() []bench.Scenario { return scenarios.All() }
+func benchScenarios() []bench.Scenario { return append(scenarios.All(), livePath()) }
 
 func listScenarios(w io.Writer, all []bench.Scenario) error {
 	g := newGrid("scenario", ">cases", "what")

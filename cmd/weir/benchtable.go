@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirnet/weir/bench"
+	"github.com/weirnet/weir/bench/nfqueue"
 )
 
 // printBench writes the report as tables, one for each scenario.
@@ -19,7 +20,11 @@ func printBench(to io.Writer, r *bench.Report) error {
 		for end < len(r.Results) && r.Results[end].Scenario == r.Results[i].Scenario {
 			end++
 		}
-		printScenario(w, r.Results[i:end])
+		if r.Results[i].Scenario == nfqueue.Name {
+			printLive(w, r.Results[i:end])
+		} else {
+			printScenario(w, r.Results[i:end])
+		}
 		i = end
 	}
 	for _, u := range r.Unable {
