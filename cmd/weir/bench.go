@@ -105,9 +105,6 @@ func (f *benchFlags) bench(cmd *cobra.Command, names []string) error {
 	if report.Version == 0 {
 		return failed
 	}
-	if f.load == "" {
-		fillCommit(cmd.Context(), &report.Build)
-	}
 	err := f.show(cmd, &report)
 	if failed != nil {
 		return failed
@@ -134,6 +131,8 @@ func (f *benchFlags) report(cmd *cobra.Command, all []bench.Scenario, names []st
 	if f.load != "" {
 		return loadReport(f.load)
 	}
+	build := bench.ThisBuild()
+	fillCommit(cmd.Context(), &build) // now: a commit may be made while this runs
 	chosen, err := choose(all, names, f.only)
 	if err != nil {
 		return bench.Report{}, wrong(err)
@@ -152,6 +151,7 @@ func (f *benchFlags) report(cmd *cobra.Command, all []bench.Scenario, names []st
 		return bench.Report{}, err
 	}
 	report, err := f.run(cmd.Context(), chosen, peers, tell)
+	report.Build = build
 	if peers != nil {
 		err = errors.Join(err, peers.Close())
 	}
