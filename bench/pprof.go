@@ -12,7 +12,7 @@ import (
 )
 
 // profileTime is how long a profiled run takes at least.
-const profileTime = 500 * time.Millisecond
+const profileTime = 300 * time.Millisecond
 
 // profile runs every variant of this program once more, for Settings.Pprof: a profiler costs time, so it is not there when it
 // counts. Peers of another program are not profiled.

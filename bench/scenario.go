@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,7 +27,7 @@ type Scenario struct {
 type Settings struct {
 	Seed  uint64        // of everything that is random. 0: 1
 	Runs  int           // rounds that count, 1 to RunsMax; one more warms up. 0: 10
-	Time  time.Duration // of one run of one variant, 10 µs to TimeMax. 0: 20 ms
+	Time  time.Duration // of one run of one variant, TimeMin to TimeMax. 0: 20 ms
 	Procs int           // GOMAXPROCS while a variant runs. 0: as it is
 	Max   time.Duration // of the whole scenario; then it ends after the round that it is in. 0: no bound
 
@@ -37,6 +38,7 @@ type Settings struct {
 // What Settings are bound by.
 const (
 	RunsMax = 1000
+	TimeMin = 10 * time.Microsecond
 	TimeMax = 10 * time.Minute
 )
 
@@ -53,8 +55,8 @@ func (s *Settings) complete() error {
 	if s.Tell == nil {
 		s.Tell = func(string) {}
 	}
-	if s.Runs < 1 || s.Runs > RunsMax || s.Time < 10*time.Microsecond || s.Time > TimeMax || s.Procs < 0 || s.Max < 0 {
-		return fmt.Errorf("runs %d (1 to %d), time %v (10µs to %v), procs %d and max %v (0 or more)", s.Runs, RunsMax, s.Time, TimeMax, s.Procs, s.Max)
+	if s.Runs < 1 || s.Runs > RunsMax || s.Time < TimeMin || s.Time > TimeMax || s.Procs < 0 || s.Max < 0 {
+		return fmt.Errorf("runs %d (1 to %d), time %v (%v to %v), procs %d and max %v (0 or more)", s.Runs, RunsMax, s.Time, TimeMin, TimeMax, s.Procs, s.Max)
 	}
 	return nil
 }
@@ -92,6 +94,20 @@ func (p Params) String() string {
 		words[i] = x.Name + "=" + x.Value
 	}
 	return strings.Join(words, "/")
+}
+
+// Has says whether all of words ("size=60/rules=1") are among the parameters; an empty text is.
+func (p Params) Has(words string) bool {
+	if words == "" {
+		return true
+	}
+	for w := range strings.SplitSeq(words, "/") {
+		name, value, _ := strings.Cut(w, "=")
+		if !slices.Contains(p, Param{name, value}) {
+			return false
+		}
+	}
+	return true
 }
 
 // P makes Params of names and values that take turns.

@@ -19,22 +19,27 @@ func capture() bench.Scenario {
 		Name: "capture", Op: "one packet of a capture file",
 		About: "a capture file of 20,000 mixed packets at full speed: read, classified by 100 filters, written to nowhere",
 	}
-	for _, format := range workload.CaptureFormats {
-		s.Cases = append(s.Cases, bench.Case{Params: bench.P("format", format), Variants: []bench.Variant{
-			{Name: "weir", About: "driver pcap and a processor with 100 filters", Start: startCapture(true)},
-			{Name: "no processor", About: "driver pcap, all packets passed", Start: startCapture(false)},
-		}})
-	}
+	s.Cases = []bench.Case{{Params: bench.P("packets", workload.CapturePackets), Variants: []bench.Variant{
+		{Name: "weir", About: "driver pcap and a processor with 100 filters", Start: startCapture(true)},
+		{Name: "no processor", About: "driver pcap, all packets passed", Start: startCapture(false)},
+	}}}
 	return s
 }
 
 func startCapture(process bool) func(context.Context, bench.Env) (bench.Trial, error) {
 	return func(_ context.Context, env bench.Env) (bench.Trial, error) {
-		file, err := workload.NewCapture(env.Params.Get("format"), env.Seed)
+		file, err := workload.NewCapture(env.Params.Get("packets"), env.Seed)
 		if err != nil {
 			return bench.Trial{}, err
 		}
-		read := func() (uint64, error) { return readCapture(file.Path, env.Seed, process) }
+		var policy *processor.Policy // nil: no processor
+		if process {
+			texts, _ := workload.MixedFilters(env.Seed, 100)
+			if policy, err = policyOf(texts, processor.ActionBlock); err != nil {
+				return bench.Trial{}, errors.Join(err, file.Close())
+			}
+		}
+		read := func() (uint64, error) { return readCapture(file.Path, policy) }
 		n, err := read()
 		if err == nil && n != uint64(file.Packets) {
 			err = fmt.Errorf("%d packets were received, want %d", n, file.Packets)
@@ -46,7 +51,7 @@ func startCapture(process bool) func(context.Context, bench.Env) (bench.Trial, e
 	}
 }
 
-func readCapture(path string, seed uint64, process bool) (n uint64, err error) {
+func readCapture(path string, policy *processor.Policy) (n uint64, err error) {
 	d, err := pcapdrv.Open(pcapdrv.Options{In: path, Writer: io.Discard})
 	if err != nil {
 		return 0, err
@@ -57,8 +62,8 @@ func readCapture(path string, seed uint64, process bool) (n uint64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	if process {
-		err = processHandle(h, seed)
+	if policy != nil {
+		err = processHandle(h, policy)
 	} else {
 		err = passAll(h)
 	}
@@ -66,12 +71,7 @@ func readCapture(path string, seed uint64, process bool) (n uint64, err error) {
 	return s.Received, errors.Join(err, s.Conserved())
 }
 
-func processHandle(h *divertdrv.Handle, seed uint64) error {
-	texts, _ := workload.MixedFilters(seed, 100)
-	policy, err := policyOf(texts, processor.ActionBlock)
-	if err != nil {
-		return err
-	}
+func processHandle(h *divertdrv.Handle, policy *processor.Policy) error {
 	p, err := processor.New(processor.Config{Handles: []*divertdrv.Handle{h}, Policy: policy, PacketTime: true})
 	if err != nil {
 		return err

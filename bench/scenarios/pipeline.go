@@ -11,6 +11,7 @@ import (
 	"github.com/weirnet/weir/bench/workload"
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/filter"
+	"github.com/weirnet/weir/inject"
 	"github.com/weirnet/weir/inject/dpc"
 	"github.com/weirnet/weir/processor"
 	"github.com/weirnet/weir/processor/callouts/rewrite"
@@ -23,16 +24,26 @@ func pipeline() bench.Scenario {
 		Name: "pipeline", Op: "one packet: parse, filter, classify, rewrite, checksums, hop", Settings: bench.Settings{Procs: 1},
 		About: "the whole way on one processor: a filter, 1 to 10,000 rules of which the last matches, a rewrite with new checksums, a hop to another goroutine",
 	}
-	ours := bench.Variant{Name: "weir", About: "driver in memory, processor.Run, callout rewrite, DPC with batches of 64", Start: startPipeline}
+	variants := []bench.Variant{
+		{Name: "weir", About: "driver in memory, processor.Run, callout rewrite, DPC with batches of 64", Start: startPipeline(processor.Rules{})},
+		{
+			Name: "weir, no budget", About: "the same with the rule of the time budget off, which reads the clock twice for each call of a callout",
+			Start: startPipeline(processor.Rules{TimeBudget: inject.Off}),
+		},
+	}
 	for _, size := range workload.PipelineSizes {
 		for _, rules := range workload.PipelineRules {
-			s.Cases = append(s.Cases, bench.Case{Params: bench.P("size", size, "rules", rules), Variants: []bench.Variant{ours}})
+			s.Cases = append(s.Cases, bench.Case{Params: bench.P("size", size, "rules", rules), Variants: variants})
 		}
 	}
 	return s
 }
 
-func startPipeline(_ context.Context, env bench.Env) (bench.Trial, error) {
+func startPipeline(rules processor.Rules) func(context.Context, bench.Env) (bench.Trial, error) {
+	return func(_ context.Context, env bench.Env) (bench.Trial, error) { return pipelineTrial(env, rules) }
+}
+
+func pipelineTrial(env bench.Env, rules processor.Rules) (bench.Trial, error) {
 	w, err := workload.NewPipeline(env.Params.Get("size"), env.Params.Get("rules"), env.Seed)
 	if err != nil {
 		return bench.Trial{}, err
@@ -46,7 +57,7 @@ func startPipeline(_ context.Context, env bench.Env) (bench.Trial, error) {
 		return bench.Trial{}, err
 	}
 	mem := memdrv.Config{Next: inTurn(outbound(), w.Ring), Filters: true, Out: out.take, Flush: out.flush}
-	e, err := newEngine(workload.PipelineFilter, mem, processor.Config{Policy: policy})
+	e, err := newEngine(workload.PipelineFilter, mem, processor.Config{Policy: policy, Rules: rules})
 	if err != nil {
 		return bench.Trial{}, errors.Join(err, out.close())
 	}

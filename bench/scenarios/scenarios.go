@@ -6,13 +6,5 @@ import "github.com/weirnet/weir/bench"
 
 // All returns the scenarios of this package, in the order of a packet's way.
 func All() []bench.Scenario {
-	return []bench.Scenario{parse(), checksum(), filtering(), classify(), pipeline(), hop(), flows(), simulator(), capture()}
-}
-
-// must is for what is made of constants: rules that compile, packets that fit.
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic("bench/scenarios: " + err.Error())
-	}
-	return v
+	return []bench.Scenario{parse(), checksum(), filtering(), classify(), pipeline(), hop(), flows(), lookup(), simulator(), capture(), windivert()}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/weirnet/weir/bench"
 	"github.com/weirnet/weir/bench/scenarios"
+	_ "github.com/weirnet/weir/divertdrv/native" // the driver of scenario windivert
 )
 
 // exitShort: with --strict a goal is not reached.
@@ -34,6 +35,8 @@ type benchFlags struct {
 	load                 string
 	gates, strict        bool
 	list, allocations    bool
+
+	given func(flag string) bool // on the command line
 }
 
 func newBench() *cobra.Command {
@@ -58,16 +61,18 @@ The exit status is 0, or 1 if something could not be measured, or 3 with --stric
 		RunE: does(func(cmd *cobra.Command, args []string) error { return f.bench(cmd, args) }),
 	}
 	f.add(cmd)
+	cmd.AddCommand(newBenchDivert())
 	return cmd
 }
 
 func (f *benchFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	f.given = flags.Changed
 	flags.IntVar(&f.runs, "runs", 10, "runs of each variant that count, 1 to 1000; one more warms up")
 	flags.DurationVar(&f.time, "time", 20*time.Millisecond, "how long one run takes, about")
 	flags.DurationVar(&f.max, "max", 5*time.Minute, "how long one scenario may take; then it ends after the round that it is in. 0: no bound")
 	flags.Uint64Var(&f.seed, "seed", 1, "of packets, rules and flows; not 0")
-	flags.StringVar(&f.only, "only", "", "only cases whose `PARAMETERS` have this in them, such as size=60")
+	flags.StringVar(&f.only, "only", "", "only cases with these `parameters`, such as size=60/rules=1")
 	flags.BoolVar(&f.peers, "peers", false, "measure the peers of bench/peers too: builds them with go, in a checkout")
 	flags.StringVar(&f.peersBin, "peers-bin", "", "measure peers of this `program`, which was built with: cd bench/peers && go build -o FILE ./serve")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as one JSON object, with every run")
@@ -86,8 +91,8 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 }
 
 func (f *benchFlags) bench(cmd *cobra.Command, names []string) error {
-	if f.strict && !f.gates {
-		return wrongf("--strict goes with --gates")
+	if err := f.check(); err != nil {
+		return wrong(err)
 	}
 	all := benchScenarios()
 	if f.list {
@@ -107,14 +112,33 @@ func (f *benchFlags) bench(cmd *cobra.Command, names []string) error {
 	return err
 }
 
+func (f *benchFlags) check() error {
+	switch {
+	case f.strict && !f.gates:
+		return errors.New("--strict goes with --gates")
+	case f.runs < 1 || f.runs > bench.RunsMax:
+		return fmt.Errorf("--runs %d: want 1 to %d", f.runs, bench.RunsMax)
+	case f.time < bench.TimeMin || f.time > bench.TimeMax:
+		return fmt.Errorf("--time %v: want %v to %v", f.time, bench.TimeMin, bench.TimeMax)
+	case f.max < 0 || f.seed == 0:
+		return fmt.Errorf("--max %v: want 0 or more; --seed %d: want any number but 0", f.max, f.seed)
+	}
+	return nil
+}
+
 // report measures, or reads what was measured.
 func (f *benchFlags) report(cmd *cobra.Command, all []bench.Scenario, names []string) (bench.Report, error) {
 	if f.load != "" {
 		return loadReport(f.load)
 	}
+	build := bench.ThisBuild()
+	fillCommit(cmd.Context(), &build) // now: a commit may be made while this runs
 	chosen, err := choose(all, names, f.only)
 	if err != nil {
 		return bench.Report{}, wrong(err)
+	}
+	if f.allocations {
+		chosen = small(chosen)
 	}
 	tell, quiet := progressLine(cmd.ErrOrStderr())
 	defer quiet()
@@ -122,11 +146,16 @@ func (f *benchFlags) report(cmd *cobra.Command, all []bench.Scenario, names []st
 	if err != nil {
 		return bench.Report{}, err
 	}
+	done, err := f.livePeers(cmd.Context(), chosen, tell)
+	if err != nil {
+		return bench.Report{}, err
+	}
 	report, err := f.run(cmd.Context(), chosen, peers, tell)
+	report.Build = build
 	if peers != nil {
 		err = errors.Join(err, peers.Close())
 	}
-	return report, err
+	return report, errors.Join(err, done())
 }
 
 func (f *benchFlags) run(ctx context.Context, chosen []bench.Scenario, peers *bench.Peers, tell func(string)) (bench.Report, error) {
@@ -134,10 +163,12 @@ func (f *benchFlags) run(ctx context.Context, chosen []bench.Scenario, peers *be
 	var failed []error
 	for _, s := range chosen {
 		s.Settings.Seed, s.Settings.Max, s.Settings.Pprof, s.Settings.Tell = f.seed, f.max, f.pprof, tell
-		if s.Settings.Runs == 0 || f.runs < s.Settings.Runs {
+		if s.Settings.Runs == 0 || f.runs < s.Settings.Runs || f.given("runs") {
 			s.Settings.Runs = f.runs
 		}
-		s.Settings.Time = max(s.Settings.Time, f.time)
+		if s.Settings.Time < f.time || f.given("time") {
+			s.Settings.Time = f.time
+		}
 		if peers != nil {
 			peers.Attach(&s)
 		}
@@ -163,7 +194,7 @@ func choose(all []bench.Scenario, names []string, only string) ([]bench.Scenario
 		if len(names) > 0 && !slices.Contains(names, s.Name) {
 			continue
 		}
-		s.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c bench.Case) bool { return !strings.Contains(c.Params.String(), only) })
+		s.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c bench.Case) bool { return !c.Params.Has(only) })
 		if len(s.Cases) > 0 || s.Unable != nil {
 			chosen = append(chosen, s)
 		}
@@ -174,6 +205,20 @@ func choose(all []bench.Scenario, names []string, only string) ([]bench.Scenario
 	return chosen, nil
 }
 
+// small leaves out what takes long to build and allocates no more than its smaller cases, and the benchmark of another process.
+func small(chosen []bench.Scenario) []bench.Scenario {
+	var left []bench.Scenario
+	for _, s := range chosen {
+		s.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c bench.Case) bool {
+			return c.Params.Get("rules") == "10000" || c.Params.Get("filters") == "10000" || c.Params.Get("flows") == "1000000"
+		})
+		if s.Name != "lookup" {
+			left = append(left, s)
+		}
+	}
+	return left
+}
+
 func scenarioNames(all []bench.Scenario) (names []string) {
 	for _, s := range all {
 		names = append(names, s.Name)
@@ -182,7 +227,7 @@ func scenarioNames(all []bench.Scenario) (names []string) {
 }
 
 // benchScenarios are all that this program can measure.
-func benchScenarios() []bench.Scenario { return scenarios.All() }
+func benchScenarios() []bench.Scenario { return append(scenarios.All(), livePath()) }
 
 func listScenarios(w io.Writer, all []bench.Scenario) error {
 	g := newGrid("scenario", ">cases", "what")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirnet/weir/bench"
+	"github.com/weirnet/weir/bench/nfqueue"
 )
 
 // printBench writes the report as tables, one for each scenario.
@@ -19,7 +20,11 @@ func printBench(to io.Writer, r *bench.Report) error {
 		for end < len(r.Results) && r.Results[end].Scenario == r.Results[i].Scenario {
 			end++
 		}
-		printScenario(w, r.Results[i:end])
+		if r.Results[i].Scenario == nfqueue.Name {
+			printLive(w, r.Results[i:end])
+		} else {
+			printScenario(w, r.Results[i:end])
+		}
 		i = end
 	}
 	for _, u := range r.Unable {
@@ -33,18 +38,7 @@ func printBenchHead(w io.Writer, r *bench.Report) {
 	if r.Machine.Load > 0 {
 		fmt.Fprintf(w, ", load %.1f", r.Machine.Load)
 	}
-	commit := r.Build.Commit
-	if commit == "" {
-		commit = "unknown"
-	}
-	if r.Build.Modified {
-		commit += " with changes"
-	}
-	experiment := ""
-	if r.Build.Experiment != "" {
-		experiment = ", GOEXPERIMENT=" + r.Build.Experiment
-	}
-	fmt.Fprintf(w, "\nbuild     commit %s, %s, %s/%s%s\n", commit, r.Build.Go, r.Build.GOOS, r.Build.GOARCH, experiment)
+	fmt.Fprintf(w, "\nbuild     %v\n", r.Build)
 	fmt.Fprintf(w, "run       %s, seed %d, %d runs of %v each, interleaved\n", r.Date.Format(time.DateTime), r.Settings.Seed, r.Settings.Runs, r.Settings.Time)
 	fmt.Fprintf(w, "harness   %.0f ns a run; an empty loop costs %.2f ns an operation through it and %.2f ns without\n\n",
 		r.Overhead.Run, r.Overhead.Loop, r.Overhead.Empty)
@@ -157,14 +151,11 @@ func allocations(o *bench.Outcome) string {
 	if !ok {
 		return ""
 	}
-	if m.Median < allocsNone {
+	if m.Median < bench.AllocsNone {
 		return "0"
 	}
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", m.Median), ".0")
 }
-
-// allocsNone is what the runtime allocates by itself, an operation.
-const allocsNone = 0.01
 
 func latencyOf(o *bench.Outcome, p string) string {
 	d, ok := o.Latency[p]

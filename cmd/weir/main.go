@@ -4,9 +4,11 @@
 //	weir dump FILTER             show and record packets
 //	weir check POLICY            say what is wrong with a policy
 //	weir filter …                try, check and look up filters
+//	weir bench [SCENARIO…]       measure Weir here, beside what others use
 //	weir version                 say what this program is
 //
-// Results go to standard output, logs and progress to standard error. Exit status: 0 done, 1 failed, 2 wrong usage or policy.
+// Results go to standard output, logs and progress to standard error. Exit status: 0 done, 1 failed, 2 wrong usage or policy; of weir
+// bench --strict also 3, a goal is missed.
 package main
 
 import (

@@ -46,9 +46,6 @@ func (c *conn) receive() error {
 		}
 		return err
 	}
-	if some, err := c.read(queue.NoWait); some || err != nil {
-		return err
-	}
 	c.keeper.rest()
 	defer c.keeper.resume()
 	if spin := c.driver.config.Spin; spin > 0 {
@@ -57,6 +54,9 @@ func (c *conn) receive() error {
 				return err
 			}
 		}
+	}
+	if some, err := c.read(queue.Doze); some || err != nil {
+		return err
 	}
 	_, err := c.read(queue.Block)
 	return err

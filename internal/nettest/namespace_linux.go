@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weirnet/weir/internal/links"
 	"github.com/weirnet/weir/internal/netns"
 )
 
@@ -40,8 +41,16 @@ func NewNamespace(t testing.TB) *Namespace {
 	} {
 		n.Sysctl(path, value)
 	}
-	n.links(func(l *links) error { return l.up("lo") })
+	n.links(func(l *links.Conn) error { return l.Up("lo") })
 	return n
+}
+
+// links runs f with a connection to rtnetlink; its error ends the test.
+func (n *Namespace) links(f func(l *links.Conn) error) {
+	n.t.Helper()
+	if err := links.In(n.fd, f); err != nil {
+		n.t.Fatal(err)
+	}
 }
 
 // FD is a descriptor of the namespace, open until the test ends.

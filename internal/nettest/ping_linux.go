@@ -51,15 +51,15 @@ type pinger struct {
 
 func newPinger(from *Namespace, to netip.Addr) (*pinger, error) {
 	p := &pinger{request: 8, respond: 0} // RFC 792
-	proto := unix.IPPROTO_ICMP
+	family, proto := unix.AF_INET, unix.IPPROTO_ICMP
 	var peer unix.Sockaddr = &unix.SockaddrInet4{Addr: addr4(to)}
 	if to.Is6() {
 		p.request, p.respond = 128, 129 // RFC 4443
-		proto = unix.IPPROTO_ICMPV6
+		family, proto = unix.AF_INET6, unix.IPPROTO_ICMPV6
 		peer = &unix.SockaddrInet6{Addr: to.As16()}
 	}
 	var err error
-	from.Do(func() { p.file, err = pingSocket(int(family(to)), proto, peer) })
+	from.Do(func() { p.file, err = pingSocket(family, proto, peer) })
 	return p, err
 }
 

@@ -6,11 +6,9 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"testing"
-	"time"
-)
 
-// readyTime bounds the wait for a new link.
-const readyTime = 10 * time.Second
+	"github.com/weirnet/weir/internal/links"
+)
 
 // Link is one end of a veth pair.
 type Link struct {
@@ -29,12 +27,12 @@ func Pair(t testing.TB, a, b *Namespace) (atA, atB *Link) {
 	t.Helper()
 	n := pairs.Add(1)
 	atA, atB = newLink(a, n, 1), newLink(b, n, 2)
-	a.links(func(l *links) error { return l.veth(atA.Name, atB.Name, b.fd) })
+	a.links(func(l *links.Conn) error { return l.Veth(atA.Name, atB.Name, b.fd) })
 	for _, l := range []*Link{atA, atB} {
-		l.NS.links(func(nl *links) error { return nl.up(l.Name) })
+		l.NS.links(func(nl *links.Conn) error { return nl.Up(l.Name) })
 	}
 	for _, l := range []*Link{atA, atB} {
-		l.configure(t)
+		l.configure()
 	}
 	return atA, atB
 }
@@ -47,28 +45,13 @@ func newLink(ns *Namespace, n uint32, host byte) *Link {
 	}
 }
 
-// configure waits until the link is running, since IPv6 takes no address for good before, and gives it its addresses.
-func (l *Link) configure(t testing.TB) {
-	t.Helper()
-	for until := time.Now().Add(readyTime); ; time.Sleep(time.Millisecond) {
-		var d device
-		l.NS.links(func(nl *links) (err error) {
-			d, err = nl.device(l.Name)
-			return err
-		})
-		if d.running {
-			l.Index, l.MAC = d.index, d.mac[:]
-			break
-		}
-		if time.Now().After(until) {
-			t.Fatalf("link %s is not running after %v", l.Name, readyTime)
-		}
-	}
-	l.NS.links(func(nl *links) error {
-		if err := nl.address(l.Index, netip.PrefixFrom(l.V4, 24)); err != nil {
-			return err
-		}
-		return nl.address(l.Index, netip.PrefixFrom(l.V6, 64))
+// configure gives the link its addresses.
+func (l *Link) configure() {
+	l.NS.t.Helper()
+	l.NS.links(func(nl *links.Conn) error {
+		d, err := nl.Configure(l.Name, netip.PrefixFrom(l.V4, 24), netip.PrefixFrom(l.V6, 64))
+		l.Index, l.MAC = d.Index, d.MAC[:]
+		return err
 	})
 }
 
@@ -83,7 +66,7 @@ func (l *Link) Addr(like netip.Addr) netip.Addr {
 // SetMTU sets the MTU of this end, in bytes; both ends should agree.
 func (l *Link) SetMTU(bytes int) {
 	l.NS.t.Helper()
-	l.NS.links(func(nl *links) error { return nl.mtu(l.Index, bytes) })
+	l.NS.links(func(nl *links.Conn) error { return nl.MTU(l.Index, bytes) })
 }
 
 // Routed is a client and a server with a router between them that forwards both families.
@@ -102,11 +85,11 @@ func NewRouted(t testing.TB) *Routed {
 	router.Sysctl("ipv4/ip_forward", "1")
 	router.Sysctl("ipv6/conf/all/forwarding", "1")
 	for end, gateway := range map[*Link]*Link{r.Client: r.Left, r.Server: r.Right} {
-		end.NS.links(func(l *links) error {
-			if err := l.gateway(gateway.V4); err != nil {
+		end.NS.links(func(l *links.Conn) error {
+			if err := l.Gateway(gateway.V4); err != nil {
 				return err
 			}
-			return l.gateway(gateway.V6)
+			return l.Gateway(gateway.V6)
 		})
 	}
 	return r

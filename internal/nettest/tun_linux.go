@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weirnet/weir/internal/links"
 )
 
 // Tun makes a tun device in a namespace for the time of the test, up and without addresses, and returns its index. It is an
@@ -27,12 +29,12 @@ func Tun(t testing.TB, ns *Namespace) (index int) {
 	if err := unix.IoctlIfreq(int(f.Fd()), unix.TUNSETIFF, req); err != nil {
 		Lacks(t, err)
 	}
-	ns.links(func(l *links) error {
-		if err := l.up(name); err != nil {
+	ns.links(func(l *links.Conn) error {
+		if err := l.Up(name); err != nil {
 			return err
 		}
-		d, err := l.device(name)
-		index = d.index
+		d, err := l.Device(name)
+		index = d.Index
 		return err
 	})
 	return index

@@ -30,7 +30,7 @@ func rulesOf(all []workload.Rule) []rule {
 // match returns the number of the first rule that matches, -1 for none.
 func match(rules []rule, dst net.IP, port layers.TCPPort) int {
 	for i := range rules {
-		if rules[i].port == port && rules[i].dst.Contains(dst) {
+		if rules[i].dst.Contains(dst) && rules[i].port == port {
 			return i
 		}
 	}

@@ -64,7 +64,7 @@ func Open(c Config) (*Queue, error) {
 		return nil, err
 	}
 	q := &Queue{fd: fd}
-	q.in.init(c.Batch)
+	q.in.init(fd, c.Batch)
 	q.books, err = os.Open("/proc/thread-self/net/netfilter/nfnetlink_queue")
 	switch {
 	case errors.Is(err, os.ErrPermission): // it is root's, whatever capabilities we have
@@ -120,7 +120,9 @@ func openSocket(memory int) (fd int, err error) {
 			return -1, fmt.Errorf("%s: %w", o.name, err)
 		}
 	}
+	limit := unix.NsecToTimeval(int64(dozeTime))
 	return fd, errors.Join(
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit),
 		forceMemory(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, memory),
 		forceMemory(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, sendMemory))
 }

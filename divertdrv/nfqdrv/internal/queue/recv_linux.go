@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -24,9 +27,11 @@ type in struct {
 	vectors []unix.Iovec
 	msgs    []mmsghdr
 	next, n int // messages that were received and not read yet: next to n
+	poll    [1]unix.PollFd
 }
 
-func (in *in) init(batch int) {
+func (in *in) init(fd, batch int) {
+	in.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
 	in.memory = make([]byte, batch*slotLen) // the system gives pages as they are first used
 	in.vectors = make([]unix.Iovec, batch)
 	in.msgs = make([]mmsghdr, batch)
@@ -44,34 +49,61 @@ type Wait uint8
 // The ways to wait.
 const (
 	NoWait Wait = iota // not at all
+	Doze               // some milliseconds at most, see doze
 	Block              // until there is a message; Wake is one
 )
 
 // Recv reads messages that wait; those of the Recv before must all have been read by Next. It returns whether there were any: with
 // Block always, but for what Wake sent there may be no packet among them.
 func (q *Queue) Recv(w Wait) (bool, error) {
-	flags := uintptr(unix.MSG_WAITFORONE)
-	if w == NoWait {
-		flags = unix.MSG_DONTWAIT
-	}
 	q.in.next, q.in.n = 0, 0
 	for {
 		if q.closed.Load() {
 			return false, ErrClosed
 		}
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(q.fd), uintptr(unsafe.Pointer(&q.in.msgs[0])), uintptr(len(q.in.msgs)), flags, 0, 0)
-		switch errno {
-		case 0:
-			q.in.n = int(n)
+		n, errno := q.receive(w)
+		switch {
+		case errno == 0:
+			q.in.n = n
 			return true, nil
-		case unix.EINTR, unix.ENOBUFS: // the kernel counted what it lost
-			continue
-		case unix.EAGAIN:
+		case errno == unix.EAGAIN && w != Block, errno == unix.EINTR && w == Doze:
 			return false, nil
+		case errno == unix.EAGAIN, errno == unix.EINTR, errno == unix.ENOBUFS: // the kernel counted what it lost
 		default:
 			return false, fmt.Errorf("recvmmsg: %w", errno)
 		}
 	}
+}
+
+// dozeTime bounds a doze. The kernel rounds it up to one or two of its ticks, so it is 1 to 20 ms.
+const dozeTime = time.Microsecond
+
+// dozing counts the dozes of all queues.
+var dozing atomic.Int32
+
+// receive asks the kernel once.
+//
+// Go's scheduler is told only where it may block for long. A thread that blocks and says so has its place in the scheduler taken away
+// within tens of microseconds, by a thread that is woken for it, and has to find a new one when a packet comes: that costs several
+// times what the packet does. So while packets come it sleeps unannounced. Other goroutines may wait for its place as for that of one
+// that computes, which may keep it as long; the collector ends a doze by its signal. What is ready when it begins does not wait.
+func (q *Queue) receive(w Wait) (int, unix.Errno) {
+	flags := uintptr(unix.MSG_DONTWAIT)
+	switch w {
+	case NoWait:
+	case Doze: // the socket's time limit is dozeTime
+		if dozing.Add(1) >= int32(runtime.GOMAXPROCS(0)) {
+			runtime.Gosched() // nobody else may have a place for who is ready
+		}
+		defer dozing.Add(-1)
+		flags = unix.MSG_WAITFORONE
+	case Block:
+		if _, err := unix.Poll(q.in.poll[:], -1); err != nil {
+			return 0, err.(unix.Errno) //nolint:errorlint // it is what a system call returned
+		}
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(q.fd), uintptr(unsafe.Pointer(&q.in.msgs[0])), uintptr(len(q.in.msgs)), flags, 0, 0)
+	return int(n), errno
 }
 
 // Next reads the next packet that Recv received, in the kernel's order; false: there are no more.
