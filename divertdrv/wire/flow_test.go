@@ -64,7 +64,8 @@ func TestFlowKeyIs(t *testing.T) {
 		return k
 	}
 	keys := []wire.FlowKey{
-		{}, key(src, dst, 6, 6), key(src, dst, 17, 6), key(src, dst, 6, 4),
+		{},
+		key(src, dst, 6, 6), key(src, dst, 17, 6), key(src, dst, 6, 4),
 		key(wire.Endpoint{Hi: 9, Lo: 2, Port: 3}, dst, 6, 6), key(wire.Endpoint{Hi: 1, Lo: 9, Port: 3}, dst, 6, 6),
 		key(wire.Endpoint{Hi: 1, Lo: 2, Port: 9}, dst, 6, 6), key(src, wire.Endpoint{Hi: 9, Lo: 5, Port: 6}, 6, 6),
 		key(src, wire.Endpoint{Hi: 4, Lo: 9, Port: 6}, 6, 6), key(src, wire.Endpoint{Hi: 4, Lo: 5, Port: 9}, 6, 6),
