@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/weirnet/weir/bench"
+	"github.com/weirnet/weir/bench/nfqueue"
 	"github.com/weirnet/weir/bench/scenarios"
 	_ "github.com/weirnet/weir/divertdrv/native" // the driver of scenario windivert
 )
@@ -94,6 +97,9 @@ func (f *benchFlags) bench(cmd *cobra.Command, names []string) error {
 	if err := f.check(); err != nil {
 		return wrong(err)
 	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM) // what was measured until then is shown
+	defer stop()
+	cmd.SetContext(ctx)
 	all := benchScenarios()
 	if f.list {
 		return listScenarios(cmd.OutOrStdout(), all)
@@ -205,14 +211,15 @@ func choose(all []bench.Scenario, names []string, only string) ([]bench.Scenario
 	return chosen, nil
 }
 
-// small leaves out what takes long to build and allocates no more than its smaller cases, and the benchmark of another process.
+// small leaves out what takes long to build and allocates no more than its smaller cases, and what runs in another process or over
+// a kernel.
 func small(chosen []bench.Scenario) []bench.Scenario {
 	var left []bench.Scenario
 	for _, s := range chosen {
 		s.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c bench.Case) bool {
 			return c.Params.Get("rules") == "10000" || c.Params.Get("filters") == "10000" || c.Params.Get("flows") == "1000000"
 		})
-		if s.Name != "lookup" {
+		if !slices.Contains([]string{"lookup", "windivert", nfqueue.Name}, s.Name) {
 			left = append(left, s)
 		}
 	}

@@ -24,7 +24,7 @@ func (f *benchFlags) startPeers(ctx context.Context, tell func(string)) (*bench.
 		if err != nil {
 			return nil, err
 		}
-		defer os.RemoveAll(folder) // it runs by then, and what runs can be removed; Windows keeps it until the folder is emptied
+		defer func() { _ = os.RemoveAll(folder) }() // the program runs by then; Windows keeps the file of what runs
 		path, args = filepath.Join(folder, "peers.exe"), []string{dir}
 		build := exec.CommandContext(ctx, "go", "build", "-o", path, "./serve")
 		build.Dir = dir
