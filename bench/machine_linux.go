@@ -19,7 +19,7 @@ func (m *Machine) look() {
 	}
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {
-		m.Memory = uint64(info.Totalram) * uint64(info.Unit)
+		m.Memory = info.Totalram * uint64(info.Unit)
 	}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {

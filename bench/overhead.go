@@ -36,6 +36,6 @@ func measureOverhead() Overhead {
 
 //go:noinline
 func spin(n int) {
-	for i := 0; i < n; i++ { //nolint:revive // an empty loop is what is measured
+	for i := 0; i < n; i++ { // an empty loop is what is measured
 	}
 }

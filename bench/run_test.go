@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		{Scenario: "spin", Variant: bench.Variant{Name: "absent", Start: unable}},
 		{Scenario: "other", Variant: spinner("elsewhere", 2, nil)},
 		{Scenario: "gone", Variant: bench.Variant{Name: "gone", Start: func(context.Context, bench.Env) (bench.Trial, error) {
-			os.Stderr.WriteString("no more\n")
+			_, _ = os.Stderr.WriteString("no more\n")
 			os.Exit(3)
 			return bench.Trial{}, nil
 		}}},

@@ -225,10 +225,10 @@ func portUnreachable(h *wire.Headers, pkt []byte) bool {
 	switch h.Transport {
 	case wire.ICMP:
 		m := h.ICMP(pkt)
-		return m.Type() == wire.ICMPUnreachable && m.Code() == 3
+		return m.Type() == wire.ICMPUnreachable && m.Code() == wire.ICMPPortUnreachable
 	case wire.ICMPv6:
 		m := h.ICMPv6(pkt)
-		return m.Type() == wire.ICMPv6Unreachable && m.Code() == 4
+		return m.Type() == wire.ICMPv6Unreachable && m.Code() == wire.ICMPv6PortUnreachable
 	}
 	return false
 }

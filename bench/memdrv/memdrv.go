@@ -165,7 +165,7 @@ func (d *Driver) Shutdown(divertdrv.Shutdown) error {
 // Close does what Shutdown does: nothing is kept here.
 func (d *Driver) Close() error { return d.Shutdown(divertdrv.ShutdownRecv) }
 
-// Release, Inject and the parameters are what nothing that is measured needs.
+// Release is refused, as are all calls below that nothing needs which is measured.
 func (*Driver) Release(uint64, divertdrv.Mark, *divertdrv.Packet) error {
 	return divertdrv.ErrUnsupported
 }
@@ -179,7 +179,7 @@ func (*Driver) Param(divertdrv.Param) (uint64, error) { return 0, divertdrv.ErrU
 // SetParam is refused.
 func (*Driver) SetParam(divertdrv.Param, uint64) error { return divertdrv.ErrUnsupported }
 
-// Caps: packets may be changed.
+// Caps says that packets may be changed.
 func (*Driver) Caps() divertdrv.Caps {
 	return divertdrv.Caps{Modify: true, Grow: true, LossCounted: true}
 }

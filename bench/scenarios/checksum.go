@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	"github.com/weirnet/weir/bench"
 	"github.com/weirnet/weir/bench/workload"
@@ -21,8 +22,6 @@ func checksum() bench.Scenario {
 	return s
 }
 
-var sumSink uint16
-
 func startChecksum(_ context.Context, env bench.Env) (bench.Trial, error) {
 	data, err := workload.SumData(env.Params.Get("size"), env.Seed)
 	if err != nil {
@@ -31,9 +30,11 @@ func startChecksum(_ context.Context, env bench.Env) (bench.Trial, error) {
 	return bench.Trial{
 		Digest: fmt.Sprintf("%04x", wire.Fold(wire.Sum(data, 0))),
 		Run: bench.Loop(bench.Work{Packets: 1, Bytes: float64(len(data)), Do: func(n int) error {
+			var sum uint16
 			for range n {
-				sumSink = wire.Fold(wire.Sum(data, 0))
+				sum = wire.Fold(wire.Sum(data, 0))
 			}
+			runtime.KeepAlive(sum)
 			return nil
 		}}),
 	}, nil

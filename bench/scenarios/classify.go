@@ -48,10 +48,10 @@ func startClassify(_ context.Context, env bench.Env) (bench.Trial, error) {
 		return bench.Trial{}, err
 	}
 	if err := e.do(len(ring)); err != nil {
-		return bench.Trial{}, err
+		return e.fail(err)
 	}
 	if s := e.handle.Stats(); s.Passed != classifyRing/2 || s.DroppedTotal() != classifyRing/2 {
-		return bench.Trial{}, fmt.Errorf("%d packets passed and %d were dropped, want %d of each", s.Passed, s.DroppedTotal(), classifyRing/2)
+		return e.fail(fmt.Errorf("%d packets passed and %d were dropped, want %d of each", s.Passed, s.DroppedTotal(), classifyRing/2))
 	}
 	return bench.Trial{Close: e.close, Run: bench.Loop(bench.Work{Each: 64, Packets: 1, Bytes: workload.MeanLen(ring), Do: e.do})}, nil
 }

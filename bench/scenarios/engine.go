@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/weirnet/weir/bench"
 	"github.com/weirnet/weir/bench/memdrv"
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/processor"
@@ -46,6 +47,11 @@ func (e *engine) close() error {
 		err = errors.Join(err, fmt.Errorf("%d packets held and %d in a batch at the end", s.Held, s.InBatch))
 	}
 	return errors.Join(err, s.Conserved(), e.handle.Close())
+}
+
+// fail ends what was started for a variant that then cannot run.
+func (e *engine) fail(err error) (bench.Trial, error) {
+	return bench.Trial{}, errors.Join(err, e.close())
 }
 
 // reader is the driver without a processor: what a handle costs by itself.

@@ -69,12 +69,12 @@ func pipelineTrial(env bench.Env, rules processor.Rules) (bench.Trial, error) {
 	}
 	out.digest = &workload.Digest{}
 	if err := do(len(w.Ring)); err != nil {
-		return bench.Trial{}, err
+		return e.fail(err)
 	}
 	digest := out.digest.String()
 	out.digest = nil
 	if s := e.handle.Stats(); s.Passed != uint64(len(w.Ring)) {
-		return bench.Trial{}, fmt.Errorf("%d packets passed, want all %d", s.Passed, len(w.Ring))
+		return e.fail(fmt.Errorf("%d packets passed, want all %d", s.Passed, len(w.Ring)))
 	}
 	return bench.Trial{
 		Digest: digest,

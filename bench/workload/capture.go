@@ -7,17 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/weirnet/weir/bench"
 	"github.com/weirnet/weir/divertdrv/simdrv"
 )
 
-// CaptureFormats are the values of parameter format in scenario capture.
-var CaptureFormats = []string{"pcap"}
-
-// capturePackets are in a file, 640 bytes on average.
-const capturePackets = 5_000
+// CapturePackets is the value of parameter packets in scenario capture; they have 640 bytes on average.
+const CapturePackets = 20_000
 
 // Capture is a file of mixed packets in a folder of its own, as Ethernet frames.
 type Capture struct {
@@ -27,17 +25,23 @@ type Capture struct {
 	dir     string
 }
 
-// NewCapture writes one; Close removes it.
-func NewCapture(format string, seed uint64) (c *Capture, err error) {
-	if format != "pcap" {
-		return nil, fmt.Errorf("no format of captures is called %q: want one of %v", format, CaptureFormats)
+// NewCapture writes the one of a case; Close removes it.
+func NewCapture(packets string, seed uint64) (*Capture, error) {
+	n, err := strconv.Atoi(packets)
+	if err != nil || n < 1 || n > 10_000_000 {
+		return nil, fmt.Errorf("packets %q: want a number from 1 to 10000000", packets)
 	}
+	return NewCaptureOf(n, seed)
+}
+
+// NewCaptureOf writes so many packets, which may be none.
+func NewCaptureOf(packets int, seed uint64) (c *Capture, err error) {
 	dir, err := os.MkdirTemp("", "weir-bench-")
 	if err != nil {
 		return nil, err
 	}
 	c = &Capture{Path: dir + "/packets.pcap", dir: dir}
-	if err := c.write(seed); err != nil {
+	if err := c.write(packets, seed); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -51,7 +55,7 @@ const (
 	linkEthernet   = 1
 )
 
-func (c *Capture) write(seed uint64) (err error) {
+func (c *Capture) write(packets int, seed uint64) (err error) {
 	f, err := os.Create(c.Path)
 	if err != nil {
 		return err
@@ -64,10 +68,10 @@ func (c *Capture) write(seed uint64) (err error) {
 		head = le.AppendUint32(head, v)
 	}
 	_, _ = w.Write(head) // Flush tells
-	for src := simdrv.NewTraffic(seed, capturePackets); ; c.Packets++ {
+	for src := simdrv.NewTraffic(seed, packets); c.Packets < packets; c.Packets++ {
 		a, data, err := src.Next()
 		if err != nil {
-			return w.Flush()
+			return err
 		}
 		c.Bytes += uint64(len(data))
 		rec := le.AppendUint32(nil, uint32(a.Timestamp/int64(time.Second)))
@@ -77,6 +81,7 @@ func (c *Capture) write(seed uint64) (err error) {
 		_, _ = w.Write(le.AppendUint32(rec, uint32(len(frame))))
 		_, _ = w.Write(frame)
 	}
+	return w.Flush()
 }
 
 // ethernet is the header of a frame between two hosts that makes the packet's version known.

@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/weirnet/weir/bench"
+	"github.com/weirnet/weir/bench/nfqueue"
 	"github.com/weirnet/weir/bench/scenarios"
 	_ "github.com/weirnet/weir/divertdrv/native" // the driver of scenario windivert
 )
@@ -94,6 +97,9 @@ func (f *benchFlags) bench(cmd *cobra.Command, names []string) error {
 	if err := f.check(); err != nil {
 		return wrong(err)
 	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM) // what was measured until then is shown
+	defer stop()
+	cmd.SetContext(ctx)
 	all := benchScenarios()
 	if f.list {
 		return listScenarios(cmd.OutOrStdout(), all)
@@ -104,9 +110,6 @@ func (f *benchFlags) bench(cmd *cobra.Command, names []string) error {
 	report, failed := f.report(cmd, all, names)
 	if report.Version == 0 {
 		return failed
-	}
-	if f.load == "" {
-		fillCommit(cmd.Context(), &report.Build)
 	}
 	err := f.show(cmd, &report)
 	if failed != nil {
@@ -134,6 +137,8 @@ func (f *benchFlags) report(cmd *cobra.Command, all []bench.Scenario, names []st
 	if f.load != "" {
 		return loadReport(f.load)
 	}
+	build := bench.ThisBuild()
+	fillCommit(cmd.Context(), &build) // now: a commit may be made while this runs
 	chosen, err := choose(all, names, f.only)
 	if err != nil {
 		return bench.Report{}, wrong(err)
@@ -152,6 +157,7 @@ func (f *benchFlags) report(cmd *cobra.Command, all []bench.Scenario, names []st
 		return bench.Report{}, err
 	}
 	report, err := f.run(cmd.Context(), chosen, peers, tell)
+	report.Build = build
 	if peers != nil {
 		err = errors.Join(err, peers.Close())
 	}
@@ -205,14 +211,15 @@ func choose(all []bench.Scenario, names []string, only string) ([]bench.Scenario
 	return chosen, nil
 }
 
-// small leaves out what takes long to build and allocates no more than its smaller cases, and the benchmark of another process.
+// small leaves out what takes long to build and allocates no more than its smaller cases, and what runs in another process or over
+// a kernel.
 func small(chosen []bench.Scenario) []bench.Scenario {
 	var left []bench.Scenario
 	for _, s := range chosen {
 		s.Cases = slices.DeleteFunc(slices.Clone(s.Cases), func(c bench.Case) bool {
 			return c.Params.Get("rules") == "10000" || c.Params.Get("filters") == "10000" || c.Params.Get("flows") == "1000000"
 		})
-		if s.Name != "lookup" {
+		if !slices.Contains([]string{"lookup", "windivert", nfqueue.Name}, s.Name) {
 			left = append(left, s)
 		}
 	}

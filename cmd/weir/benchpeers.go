@@ -13,7 +13,7 @@ import (
 
 // startPeers runs the program of peers, if it is asked for; nil if not.
 func (f *benchFlags) startPeers(ctx context.Context, tell func(string)) (*bench.Peers, error) {
-	path := f.peersBin
+	path, args := f.peersBin, []string(nil)
 	if f.peers {
 		dir, err := peersModule()
 		if err != nil {
@@ -24,8 +24,8 @@ func (f *benchFlags) startPeers(ctx context.Context, tell func(string)) (*bench.
 		if err != nil {
 			return nil, err
 		}
-		defer os.RemoveAll(folder) // it runs by then, and what runs can be removed; Windows keeps it until the folder is emptied
-		path = filepath.Join(folder, "peers.exe")
+		defer func() { _ = os.RemoveAll(folder) }() // the program runs by then; Windows keeps the file of what runs
+		path, args = filepath.Join(folder, "peers.exe"), []string{dir}
 		build := exec.CommandContext(ctx, "go", "build", "-o", path, "./serve")
 		build.Dir = dir
 		if out, err := build.CombinedOutput(); err != nil {
@@ -35,7 +35,7 @@ func (f *benchFlags) startPeers(ctx context.Context, tell func(string)) (*bench.
 	if path == "" {
 		return nil, nil
 	}
-	return bench.StartPeers(ctx, path)
+	return bench.StartPeers(ctx, path, args...)
 }
 
 // peersModule looks for bench/peers here and in the folders above.

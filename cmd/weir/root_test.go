@@ -25,7 +25,7 @@ func TestHelp(t *testing.T) {
 func commands(cmd *cobra.Command, words []string) [][]string {
 	all := [][]string{words}
 	for _, sub := range cmd.Commands() {
-		if sub.Name() == "help" || sub.Name() == "completion" {
+		if sub.Name() == "help" || sub.Name() == "completion" || sub.Hidden {
 			continue
 		}
 		all = append(all, commands(sub, append(words[:len(words):len(words)], sub.Name()))...)

@@ -50,7 +50,7 @@ func (k *FlowKey) Set(src, dst Endpoint, proto, version uint8) (srcHigh bool) {
 
 // Is says whether two keys are the same, as == does, without the call that the compiler makes of it.
 func (k *FlowKey) Is(other *FlowKey) bool {
-	return k.lowHi^other.lowHi|k.lowLo^other.lowLo|k.highHi^other.highHi|k.highLo^other.highLo|k.rest^other.rest == 0
+	return (k.lowHi^other.lowHi)|(k.lowLo^other.lowLo)|(k.highHi^other.highHi)|(k.highLo^other.highLo)|(k.rest^other.rest) == 0
 }
 
 // Low is the smaller endpoint.

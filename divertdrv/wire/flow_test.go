@@ -56,6 +56,29 @@ func TestFlowIsOneForBothDirections(t *testing.T) {
 	})
 }
 
+// Is says what == does, whatever part of a key differs.
+func TestFlowKeyIs(t *testing.T) {
+	src, dst := wire.Endpoint{Hi: 1, Lo: 2, Port: 3}, wire.Endpoint{Hi: 4, Lo: 5, Port: 6}
+	key := func(src, dst wire.Endpoint, proto, version uint8) (k wire.FlowKey) {
+		k.Set(src, dst, proto, version)
+		return k
+	}
+	keys := []wire.FlowKey{
+		{},
+		key(src, dst, 6, 6), key(src, dst, 17, 6), key(src, dst, 6, 4),
+		key(wire.Endpoint{Hi: 9, Lo: 2, Port: 3}, dst, 6, 6), key(wire.Endpoint{Hi: 1, Lo: 9, Port: 3}, dst, 6, 6),
+		key(wire.Endpoint{Hi: 1, Lo: 2, Port: 9}, dst, 6, 6), key(src, wire.Endpoint{Hi: 9, Lo: 5, Port: 6}, 6, 6),
+		key(src, wire.Endpoint{Hi: 4, Lo: 9, Port: 6}, 6, 6), key(src, wire.Endpoint{Hi: 4, Lo: 5, Port: 9}, 6, 6),
+	}
+	for i := range keys {
+		for j := range keys {
+			if other := keys[j]; keys[i].Is(&other) != (i == j) || (keys[i] == keys[j]) != (i == j) {
+				t.Errorf("%+v and %+v: %v", keys[i], keys[j], keys[i].Is(&other))
+			}
+		}
+	}
+}
+
 func TestEndpointsLikeGopacket(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := packets().Draw(t, "packet")

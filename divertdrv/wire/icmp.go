@@ -17,8 +17,11 @@ const (
 	ICMPParameter    = 12
 )
 
-// ICMPFragNeeded is the code of an Unreachable message that carries an MTU (RFC 1191).
-const ICMPFragNeeded = 4
+// Codes of Unreachable messages.
+const (
+	ICMPPortUnreachable = 3 // nobody listens at the port (RFC 792)
+	ICMPFragNeeded      = 4 // with an MTU (RFC 1191)
+)
 
 const icmpSum = 2
 

@@ -15,6 +15,9 @@ const (
 	ICMPv6Redirect          = 137
 )
 
+// ICMPv6PortUnreachable is the code of an Unreachable message: nobody listens at the port (RFC 4443 3.1).
+const ICMPv6PortUnreachable = 4
+
 // ICMPv6 returns the packet's ICMPv6 header, nil iff h.Transport is not ICMPv6. Of a Packet Too Big message Body is the MTU.
 func (h *Headers) ICMPv6(b []byte) *ICMPHeader {
 	if h.Transport != ICMPv6 {

@@ -23,7 +23,7 @@ const (
 	whyEnd
 )
 
-var whyCodes = [whyEnd]struct{ v4, v6 uint8 }{NoRoute: {0, 0}, HostUnreachable: {1, 3}, PortUnreachable: {3, 4}, Prohibited: {13, 1}}
+var whyCodes = [whyEnd]struct{ v4, v6 uint8 }{NoRoute: {0, 0}, HostUnreachable: {1, 3}, PortUnreachable: {wire.ICMPPortUnreachable, wire.ICMPv6PortUnreachable}, Prohibited: {13, 1}}
 
 // The least MTU of a link, which the error must not exceed: then it arrives whole (RFC 1812 4.3.2.3, RFC 4443 2.4 c).
 const (

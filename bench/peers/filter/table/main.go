@@ -17,7 +17,6 @@ import (
 	"github.com/weirnet/weir/bench/workload"
 
 	"github.com/weirnet/weir/bench/peers/filter"
-	"github.com/weirnet/weir/bench/peers/internal/spent"
 )
 
 // evaluator is what WinDivert's own evaluator in C, which parses and then runs the filter, takes of the time of x/net/bpf's VM
@@ -105,14 +104,14 @@ func (s *scene) print(name filter.Name, times [][]float64) {
 // measure returns nanoseconds for one packet.
 func measure(m filter.Matcher, traffic *filter.Traffic, hits []bool, least time.Duration) float64 {
 	n := 0
-	start := spent.Time()
-	for spent.Time()-start < least {
+	start := spent()
+	for spent()-start < least {
 		for range 1 + 4096/len(hits) {
 			m(traffic, hits)
 			n += len(hits)
 		}
 	}
-	return float64(spent.Time()-start) / float64(n)
+	return float64(spent()-start) / float64(n)
 }
 
 func median(of []float64) float64 {

@@ -57,7 +57,7 @@ func end(err error) error {
 
 func startCapture(read reading) func(context.Context, bench.Env) (bench.Trial, error) {
 	return func(_ context.Context, env bench.Env) (bench.Trial, error) {
-		file, err := workload.NewCapture(env.Params.Get("format"), env.Seed)
+		file, err := workload.NewCapture(env.Params.Get("packets"), env.Seed)
 		if err != nil {
 			return bench.Trial{}, err
 		}
