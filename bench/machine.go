@@ -27,7 +27,7 @@ type Build struct {
 
 // ThisBuild describes the running program, ThisMachine where it runs.
 func ThisBuild() Build {
-	goVersion, experiment, _ := strings.Cut(runtime.Version(), " X:")
+	goVersion, experiment := experimentOf(runtime.Version())
 	b := Build{Go: goVersion, GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, Experiment: experiment}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -42,6 +42,12 @@ func ThisBuild() Build {
 		}
 	}
 	return b
+}
+
+// experimentOf takes a version apart: "go1.26.8-X:simd", or with a space in the hyphen's place, as older ones have it.
+func experimentOf(version string) (goVersion, experiment string) {
+	goVersion, experiment, _ = strings.Cut(version, "X:")
+	return strings.TrimRight(goVersion, " -"), experiment
 }
 
 // ThisMachine describes the machine.
