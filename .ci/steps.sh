@@ -65,34 +65,36 @@ retry() {
 	return 1
 }
 
-# fuzz_targets: one line for each target, "FOLDER NAME".
-fuzz_targets() {
-	local dir
-	git ls-files -co --exclude-standard '*_test.go' | xargs -r grep -l '^func Fuzz' | xargs -r -n1 dirname | sort -u |
-		while read -r dir; do
-			go test -vet=off -list '^Fuzz' "./$dir" | awk -v dir="./$dir" '/^Fuzz/ {print dir, $1}'
-		done
+# fuzz_folders: every folder with a fuzz target.
+fuzz_folders() {
+	git ls-files -co --exclude-standard '*_test.go' | xargs -r grep -l '^func Fuzz' | xargs -r -n1 dirname | sort -u
 }
 
-# fuzz DURATION [REGEXP]: every target whose "FOLDER NAME" matches, for so long each.
+# fuzz DURATION [REGEXP]: every target whose "FOLDER NAME" matches, for so long each. A folder's tests are built once, as the
+# fuzzer needs them: go test would link them again for each target.
 fuzz() {
-	local dir name targets count=0 bad=0
-	targets=$(fuzz_targets | grep -E "${2:-.}" || true)
-	while read -r dir name; do
-		[[ -n $name ]] || continue
-		count=$((count + 1))
-		fuzz_one "$1" "$dir" "$name" || bad=$((bad + 1))
-	done <<<"$targets"
+	local dir name count=0 bad=0 built
+	built=$(mktemp -d)
+	while read -r dir; do
+		go test -vet=off -c -fuzz=. -o "$built/test" "./$dir"
+		for name in $("$built/test" -test.list '^Fuzz'); do
+			grep -qE "${2:-.}" <<<"./$dir $name" || continue
+			count=$((count + 1))
+			fuzz_one "$1" "$dir" "$name" "$built/test" || bad=$((bad + 1))
+		done
+	done < <(fuzz_folders)
+	rm -r "$built"
 	echo "$count fuzz targets, $1 each, $bad failed"
 	((bad == 0))
 }
 
-# fuzz_one DURATION FOLDER NAME: now and then the fuzzer takes the end of its time for a failure. A real finding names the input
+# fuzz_one DURATION FOLDER NAME TEST: now and then the fuzzer takes the end of its time for a failure. A real finding names the input
 # that it wrote; without one the target gets a second run.
 fuzz_one() {
-	local log
+	local log corpus
+	corpus=$(go env GOCACHE)/fuzz/$(go list "./$2")
 	for _ in 1 2; do
-		if log=$(go test -run='^$' -fuzz="^$3\$" -fuzztime="$1" "$2" 2>&1); then
+		if log=$(cd "$2" && "$4" -test.run='^$' -test.fuzz="^$3\$" -test.fuzztime="$1" -test.fuzzcachedir="$corpus" 2>&1); then
 			printf '%s %s: %s\n' "$2" "$3" "$(grep -oE 'execs: [0-9]+' <<<"$log" | tail -n 1)"
 			return 0
 		fi

@@ -23,6 +23,7 @@ var (
 	ErrNoRoom      = errors.New("no room in the batch")
 	ErrHoldFull    = errors.New("no room to hold another packet")
 	ErrReleased    = errors.New("packet was released before")
+	ErrJudgedFull  = errors.New("no room for another judged flow")
 )
 
 // OpError says which operation of which driver failed, at which layer.

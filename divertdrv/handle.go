@@ -152,10 +152,24 @@ func (h *Handle) Clock() clock.Clock { return h.clock }
 // MTU is the largest packet, in bytes with its IP header, that can leave here on the way that p takes out of this host, by its
 // Address and destination; 0: the driver does not know.
 func (h *Handle) MTU(p *Packet) int {
-	if c, ok := h.conn.(interface{ MTU(p *Packet) int }); ok {
+	if c, ok := as[interface{ MTU(p *Packet) int }](h.conn); ok {
 		return c.MTU(p)
 	}
 	return 0
+}
+
+// as finds what a Conn, or one that it wraps, can do besides.
+func as[T any](c Conn) (t T, ok bool) {
+	for {
+		if t, ok = c.(T); ok {
+			return t, true
+		}
+		w, wraps := c.(interface{ Unwrap() Conn })
+		if !wraps {
+			return t, false
+		}
+		c = w.Unwrap()
+	}
 }
 
 // Param reads a parameter of the handle; ErrUnsupported where the driver has none such.

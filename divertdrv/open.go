@@ -16,6 +16,10 @@ type Options struct {
 	Flags    Flags
 	Readers  int // 0 or 1: order of the whole handle is kept; more only where the driver hashes flows to queues
 	Overload Overload
+
+	// CutThrough: flows may be judged, see Handle.Judge. It adds a little work to each packet. A driver that cannot, or not with
+	// the other options, refuses to open: ErrUnsupported.
+	CutThrough bool
 }
 
 // Open compiles filter (the language of WinDivert 2.2, see package filter) and opens a handle at layer. The error is a
@@ -53,8 +57,12 @@ func OpenProgram(prog *Filter, opts *Options) (*Handle, error) {
 		return nil, h.opError("open", err)
 	}
 	h.conn, h.caps = conn, conn.Caps()
+	if h.opts.CutThrough && !h.caps.CutThrough {
+		err := fmt.Errorf("%w: CutThrough: flows cannot be left to the kernel here; open without it", ErrUnsupported)
+		return nil, h.opError("open", errors.Join(err, conn.Close()))
+	}
 	h.clock = clock.System
-	if c, ok := conn.(interface{ Clock() clock.Clock }); ok {
+	if c, ok := as[interface{ Clock() clock.Clock }](conn); ok {
 		h.clock = c.Clock()
 	}
 	return h, nil

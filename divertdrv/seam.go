@@ -16,6 +16,7 @@ type (
 	Param   = addr.Param
 	Filter  = filter.Program
 	Headers = wire.Headers
+	FlowKey = wire.FlowKey
 	Cause   = reason.Cause
 )
 
@@ -75,7 +76,7 @@ type Caps struct {
 	IfIdx         bool // the interface index is true
 	Fragments     bool // the Fragments flag is honoured
 	LossCounted   bool // Stats.Lost is complete
-	CutThrough    bool // judged flows can stay in the kernel
+	CutThrough    bool // judged flows stay in the kernel: Handle.Judge; with Options.CutThrough only
 	HeaderAlign   int  // bytes; an injected IP header must start at such an address; 0: any
 	HoldMax       int  // packets that may be held at once
 }
@@ -86,6 +87,14 @@ type Driver interface {
 	Open(f *Filter, layer Layer, opts *Options) (Conn, error)
 }
 
+// CutThrough is what a Conn also is whose Caps have it; see Handle.Judge.
+type CutThrough interface {
+	Era() uint64
+	Judge(k FlowKey, era uint64) error
+	Recall(k FlowKey) error
+	RecallAll() error
+}
+
 // Conn is one open handle of a driver, the seam that every platform implements. It is used by Handle only, which keeps the
 // books, so a Conn must not count what Handle counts: its Stats has Lost and what it judged by itself.
 //
@@ -93,6 +102,9 @@ type Driver interface {
 // Complete puts back every packet whose Outcome is Pass, and reports those that it could not put back with Batch.Fail; a packet
 // that is dropped or held needs no word, a driver that keeps packets in the kernel tells it of drops. Release is the late word
 // for a packet that was held. Inject tries packets in order until one fails and returns how many went in.
+//
+// What a Conn can do besides (CutThrough, MTU, Clock) is found by its methods. One that wraps another has Unwrap() Conn, so that
+// the other's are found too.
 type Conn interface {
 	Recv(b *Batch) error
 	Complete(b *Batch) error

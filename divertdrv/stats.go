@@ -13,6 +13,13 @@ type Stats struct {
 
 	Dropped [reason.Max]uint64 // by Cause
 	LostBy  [reason.Max]uint64 // by Cause
+
+	// What never became Received, where the driver has a part in the kernel.
+	CutThrough   uint64 // packets of judged flows, which went on there; see Handle.Judge
+	Unmatched    uint64 // packets that came to user space for a test the kernel cannot make, did not match, and went on
+	Repeated     uint64 // packets that the kernel showed again after they were passed, and that went on
+	Judged       uint64 // judgements that took effect
+	JudgeRefused uint64 // those for which there was no room
 }
 
 // DroppedTotal is the sum of Dropped.
@@ -43,6 +50,11 @@ func (s *Stats) Add(o Stats) {
 	s.Completed += o.Completed
 	s.Failed += o.Failed
 	s.Lost += o.Lost
+	s.CutThrough += o.CutThrough
+	s.Unmatched += o.Unmatched
+	s.Repeated += o.Repeated
+	s.Judged += o.Judged
+	s.JudgeRefused += o.JudgeRefused
 	for i := range s.Dropped {
 		s.Dropped[i] += o.Dropped[i]
 		s.LostBy[i] += o.LostBy[i]

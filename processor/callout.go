@@ -71,6 +71,7 @@ type Classification struct {
 	index int // of the packet in its batch
 	held  *Held
 	open  bool
+	judge bool // a callout asked for it
 }
 
 // ErrScopeClosed: the Classification was used after Classify had returned.

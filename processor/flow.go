@@ -28,7 +28,9 @@ type Flow struct {
 	table    *flowTable
 	contexts atomic.Pointer[flowContext]
 	jobs     jobList // guarded by queue.mu
-	_        [16]byte
+	judgedAt int64   // when it was left to the kernel, by the worker's clock; valid iff flowJudged
+	era      uint32  // of the handle, then
+	_        [4]byte
 }
 
 // A flow costs 128 bytes, two cache lines, and 16 in the index.
@@ -59,6 +61,8 @@ const (
 	flowFinLow                          // Low sent a FIN
 	flowFinHigh                         // High did
 	flowPended                          // its first packet was pended
+	flowJudged                          // it was left to the kernel, see judge.go
+	flowEdited                          // a packet of it was changed
 )
 
 // Key names the flow.

@@ -46,6 +46,7 @@ type flowTable struct {
 	order    *order
 	timeouts Timeouts
 	panics   *atomic.Uint64 // of callouts that are told of a flow's end
+	recall   func(f *Flow)  // takes a judged flow back from the kernel
 	touched  toucher
 
 	live    atomic.Int64
@@ -119,7 +120,7 @@ func (t *flowTable) over(f *Flow, h *wire.Headers, pkt []byte, now int64) bool {
 	if f.flags&flowUntold != 0 && shown {
 		return true
 	}
-	return f.pending.Load() == 0 && (now-f.seen > t.patience(f) || shown && f.reopens(h, pkt))
+	return f.pending.Load() == 0 && (now-f.seen > t.patience(f) && f.flags&flowJudged == 0 || shown && f.reopens(h, pkt))
 }
 
 // patience is how long the flow may be silent, in nanoseconds.
@@ -192,6 +193,9 @@ func (t *flowTable) vacate() int32 {
 
 // end ends the flow, if it is not over.
 func (t *flowTable) end(f *Flow) {
+	if f.flags&flowJudged != 0 {
+		t.recall(f)
+	}
 	f.dropContexts(func(*flowContext) bool { return true })
 	f.state = flowClosed
 }
@@ -225,6 +229,11 @@ func (t *flowTable) sweep(now int64, n int) {
 		}
 		f := &t.slab[t.swept]
 		if f.key == (wire.FlowKey{}) || f.pending.Load() != 0 || now-f.seen <= t.patience(f) {
+			continue
+		}
+		if f.flags&flowJudged != 0 { // the kernel knows whether it is silent: the next packet, or the next sweep, tells
+			t.recall(f)
+			f.seen = now
 			continue
 		}
 		t.idled.Add(1)

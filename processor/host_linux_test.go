@@ -26,8 +26,14 @@ type host struct {
 // newHost starts one with a policy of these filters; finish must be called.
 func newHost(t testing.TB, ns *nettest.Namespace, filters ...processor.Filter) *host {
 	t.Helper()
-	d := nfqdrv.New(nfqdrv.Config{Namespace: fmt.Sprintf("/proc/self/fd/%d", ns.FD())})
-	h, err := divertdrv.Open("true", divertdrv.Network, &divertdrv.Options{Driver: d})
+	return newHostWith(t, ns, "true", divertdrv.Options{}, filters...)
+}
+
+// newHostWith is newHost with a handle of this filter and these options.
+func newHostWith(t testing.TB, ns *nettest.Namespace, diverted string, o divertdrv.Options, filters ...processor.Filter) *host {
+	t.Helper()
+	o.Driver = nfqdrv.New(nfqdrv.Config{Namespace: fmt.Sprintf("/proc/self/fd/%d", ns.FD())})
+	h, err := divertdrv.Open(diverted, divertdrv.Network, &o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,6 +124,7 @@ func newWorker(p *Processor, h *divertdrv.Handle, injector *inject.Injector, cfg
 	w := &worker{p: p, h: h, batch: divertdrv.NewBatch(cfg.Batch, max(cfg.Batch*batchBytes, 2*divertdrv.MTUMax))}
 	w.classifier = classifier{w: w, injector: injector, counts: new(counters), batch: w.batch}
 	w.flows = newFlowTable(cfg.Flows, p.order, cfg.Timeouts, &w.counts.panics)
+	w.cuts, w.flows.recall = h.Caps().CutThrough, w.recall
 	return w
 }
 
@@ -299,6 +300,7 @@ func (p *Processor) apply(pol *Policy) (Change, error) {
 		return Change{}, err
 	}
 	p.policy.Store(pol)
+	p.recallAll()
 	known.withdraw(changed(pol, old))
 	p.adviseOn(pol, everyFilter)
 	return Change{Added: missing(pol, old), Removed: missing(old, pol)}, nil

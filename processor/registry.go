@@ -51,6 +51,7 @@ func (p *Processor) Register(c Callout) error {
 	more := maps.Clone(known)
 	more[name] = c
 	p.callouts.Store(&more)
+	p.recallAll()
 	p.adviseOn(p.policy.Load(), func(f *Filter) bool { return f.Callout == nil && f.CalloutName == name })
 	return nil
 }
@@ -75,6 +76,7 @@ func (p *Processor) Unregister(name string) error {
 	less := maps.Clone(known)
 	delete(less, name)
 	p.callouts.Store(&less)
+	p.recallAll()
 	return nil
 }
 

@@ -33,6 +33,8 @@ type Stats struct {
 	Pended       uint64 // first packets of flows that callouts pended
 	Refused      uint64 // packets of flows that were refused before, at an ALE layer or by an abort
 	Aborted      uint64 // flows that callouts ended
+	Judged       uint64 // times that a flow was left to the kernel; see Classification.Judge
+	JudgeRefused uint64 // times that there was no room for one
 
 	Flows        uint64 // flows that are remembered now
 	FlowsOpened  uint64 // flows ever
@@ -46,7 +48,7 @@ type Stats struct {
 // counters are one worker's. It alone adds; anybody may read.
 type counters struct {
 	undecoded, deferred, deferRefused, heldPackets, parked, parkRefused, panics, breaches atomic.Uint64
-	pended, refusedPackets, aborted                                                       atomic.Uint64
+	pended, refusedPackets, aborted, judged, judgeRefused                                 atomic.Uint64
 
 	mu      sync.Mutex // guards all below
 	current *Policy
@@ -126,6 +128,8 @@ func (c *counters) addTo(s *Stats, by map[string]FilterStats) {
 	s.Pended += c.pended.Load()
 	s.Refused += c.refusedPackets.Load()
 	s.Aborted += c.aborted.Load()
+	s.Judged += c.judged.Load()
+	s.JudgeRefused += c.judgeRefused.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, p := range c.past {

@@ -32,6 +32,9 @@ type worker struct {
 	known      *callouts // those that are registered
 	generation uint32    // of policy and known; a flow that was authorised by another is authorised again
 	latest     int64     // with packetTime: the time of the packet that is latest
+	cuts       bool      // the handle can leave flows to the kernel; does not change
+	era        uint64    // of the handle's judgements, read before policy
+	fullUntil  int64     // until then the kernel has no room for another flow
 }
 
 // run returns nil when the handle gives no more packets.
@@ -87,6 +90,9 @@ func (w *worker) packetTime(i int) int64 {
 // adopt takes up the policy in force and the callouts that are registered, so that no batch mixes two. Callouts that are named no
 // more lose their contexts of flows.
 func (w *worker) adopt() {
+	if w.cuts {
+		w.era = w.h.Era()
+	}
 	pol, known := w.p.policy.Load(), w.p.callouts.Load()
 	if pol == w.policy && known == w.known {
 		return
@@ -125,6 +131,9 @@ func (w *worker) packet(i int, now int64) {
 		r.pass = r.cause == reason.Unmarked
 	default:
 		p.Set(divertdrv.Pass, reason.Unmarked)
+	}
+	if w.cuts && flow != nil {
+		w.cutThrough(flow, p, &r)
 	}
 	w.tell(p, r)
 }

@@ -18,13 +18,15 @@ type explainFlags struct {
 	compat22      bool
 	batch, asJSON bool
 	nth           int
+	lower         string
 	subjectFlags
 }
 
-// explained is a packet of a capture, as `weir filter explain --json -r` prints it.
+// explained is a packet, as `weir filter explain --json` prints it.
 type explained struct {
-	Packet int `json:"packet"` // from 1, IP packets only
+	Packet int `json:"packet,omitempty"` // of a capture: from 1, IP packets only
 	filter.Explanation
+	Linux []whereTest `json:"linux,omitempty"` // with --lower linux
 }
 
 func newFilterExplain() *cobra.Command {
@@ -36,10 +38,14 @@ func newFilterExplain() *cobra.Command {
 where the packet has no such field, so that the test fails), and where the way goes on: to another test, to accept or to reject.
 The packets are those of a capture (-r; one of them with --nth), or one given in hexadecimal as for 'weir filter eval'.
 
+With --lower linux it says of each test where it is asked when the filter is a handle's: by the eBPF program in the kernel, and at
+which hook, or by the exact check in user space, behind a program that lets more through. No packet need be given then.
+
 With --json it prints one JSON object, with -r one on each line. With --batch it reads lines LAYER⇥FILTER⇥ADDRESSHEX⇥PACKETHEX
 from standard input and answers each with one line: a JSON object, or "error CODE POS" as described at
 'weir filter compile --help'.`,
 		Example: `  weir filter explain 'tcp.DstPort == 443 and outbound' -r capture.pcapng --nth 3
+  weir filter explain 'tcp and random8 < 10' --lower linux
   weir filter explain 'ip.TTL > 60' --packet 4500001400000000400100007f0000017f000001`,
 		Args: oneOrBatch(&f.batch),
 		RunE: does(func(cmd *cobra.Command, args []string) error {
@@ -54,7 +60,10 @@ from standard input and answers each with one line: a JSON object, or "error COD
 	cmd.Flags().BoolVar(&f.batch, "batch", false, "read LAYER⇥FILTER⇥ADDRESSHEX⇥PACKETHEX lines from standard input")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	cmd.Flags().IntVar(&f.nth, "nth", 0, "with -r: only this IP `packet`, from 1; 0: all")
+	cmd.Flags().StringVar(&f.lower, "lower", "", "say where each test is asked on a `platform`: linux")
+	complete(cmd, "lower", []string{"linux"})
 	f.flags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("batch", "lower")
 	cmd.MarkFlagsMutuallyExclusive("batch", "json")
 	cmd.MarkFlagsMutuallyExclusive("batch", "nth")
 	return cmd
@@ -65,26 +74,48 @@ func (f *explainFlags) one(cmd *cobra.Command, src string) error {
 	if err != nil {
 		return err
 	}
-	if f.capture != "" {
-		return f.packets(cmd.OutOrStdout(), prog)
+	var where []whereTest
+	if f.lower != "" {
+		if where, err = whereTests(f.lower, prog); err != nil {
+			return err
+		}
 	}
-	if f.nth != 0 {
+	switch to := cmd.OutOrStdout(); {
+	case f.capture != "":
+		err = f.packets(to, prog, where)
+	case f.nth != 0:
 		return wrongf("--nth goes with -r")
+	case where != nil && f.packet == "" && f.address == "":
+		if f.asJSON {
+			return printJSON(to, struct {
+				Linux []whereTest `json:"linux"`
+			}{where})
+		}
+	default:
+		err = f.subject(to, prog, where)
 	}
+	if err != nil || f.asJSON {
+		return err
+	}
+	return printWhere(cmd.OutOrStdout(), where)
+}
+
+// subject explains the one packet that is given.
+func (f *explainFlags) subject(to io.Writer, prog *filter.Program, where []whereTest) error {
 	a, pkt, err := f.given(prog.Layer())
 	if err != nil {
 		return err
 	}
-	e := prog.Explain(&a, pkt, nil)
+	e := explained{Explanation: prog.Explain(&a, pkt, nil), Linux: where}
 	if f.asJSON {
-		return printJSON(cmd.OutOrStdout(), e)
+		return printJSON(to, e)
 	}
-	_, err = fmt.Fprint(cmd.OutOrStdout(), e)
+	_, err = fmt.Fprint(to, e.Explanation)
 	return err
 }
 
 // packets explains the packets of a capture.
-func (f *explainFlags) packets(to io.Writer, prog *filter.Program) error {
+func (f *explainFlags) packets(to io.Writer, prog *filter.Program, where []whereTest) error {
 	if f.nth < 0 {
 		return wrongf("--nth %d: want a number from 1, or 0 for all", f.nth)
 	}
@@ -94,7 +125,7 @@ func (f *explainFlags) packets(to io.Writer, prog *filter.Program) error {
 		if n++; f.nth != 0 && n != f.nth {
 			return nil
 		}
-		if err := f.write(w, explained{n, prog.Explain(p.Addr, p.Data, p.Headers())}); err != nil || n != f.nth {
+		if err := f.write(w, explained{n, prog.Explain(p.Addr, p.Data, p.Headers()), where}); err != nil || n != f.nth {
 			return err
 		}
 		return errEnough

@@ -39,6 +39,12 @@ func printVerdicts(w io.Writer, r *daemon.Result) {
 	if r.Lost > 0 {
 		g.add("lost", r.Lost, inWords(r.LostBy))
 	}
+	if r.CutThrough > 0 {
+		g.add("cut through", r.CutThrough, "stayed in the kernel, of judged flows")
+	}
+	if r.Unmatched > 0 {
+		g.add("unmatched", r.Unmatched, "went on, by the tests that are left to user space")
+	}
 	g.section(w)
 }
 

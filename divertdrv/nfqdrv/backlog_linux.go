@@ -86,3 +86,24 @@ func (b *backlog) remove() {
 	b.size -= uint64(b.oldest().n + overhead)
 	b.pop()
 }
+
+// param reads a limit, or the version of WinDivert whose semantics this is.
+func (b *backlog) param(p divertdrv.Param) (uint64, error) {
+	switch {
+	case p == addr.VersionMajor, p == addr.VersionMinor:
+		return 2, nil
+	case int(p) < len(b.limit):
+		return b.limit[p].Load(), nil
+	}
+	return 0, divertdrv.ErrUnsupported
+}
+
+// setParam sets a limit.
+func (b *backlog) setParam(p divertdrv.Param, v uint64) error {
+	lo, hi, _, ok := p.Range()
+	if !ok || v < lo || v > hi {
+		return divertdrv.ErrInvalid
+	}
+	b.limit[p].Store(v)
+	return nil
+}

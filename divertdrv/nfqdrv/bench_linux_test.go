@@ -57,7 +57,16 @@ func (s *blaster) send() {
 //
 //	go test -run '^$' -bench Path -count 5 ./divertdrv/nfqdrv
 func BenchmarkPath(b *testing.B) {
-	for _, c := range []struct{ name, filter string }{{"none", ""}, {"no-match", "udp.DstPort == 10"}, {"pass", "udp.DstPort == 9"}} {
+	for _, c := range []struct {
+		name, filter string
+		cut          bool
+	}{
+		{"none", "", false},
+		{"no-match", "udp.DstPort == 10", false},
+		{"pass", "udp.DstPort == 9", false},
+		{"pass-countable", "udp.DstPort == 9", true}, // what CutThrough costs a packet that is received
+		{"judged", "udp.DstPort == 9", true},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			bn := newBench(b)
 			s := newBlaster(b, bn)
@@ -68,11 +77,17 @@ func BenchmarkPath(b *testing.B) {
 				perPacket(b)
 				return
 			}
-			h := bn.open(c.filter, divertdrv.Options{})
+			h := bn.open(c.filter, divertdrv.Options{CutThrough: c.cut})
 			batch := divertdrv.NewBatch(burst, 1<<20)
+			if c.name == "judged" {
+				over := start(b, h, judgeAll(b, h))
+				waitFor(b, "a judged flow", func() bool { s.send(); return h.Stats().CutThrough > 0 })
+				defer func() { _ = h.Close(); <-over }()
+				b.ResetTimer()
+			}
 			for b.Loop() {
 				s.send()
-				if c.name == "pass" {
+				if c.name == "pass" || c.name == "pass-countable" {
 					relayBurst(b, h, batch)
 				}
 			}

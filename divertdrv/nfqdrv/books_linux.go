@@ -5,20 +5,24 @@ import (
 	"sync/atomic"
 
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/judged"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/queue"
 	"github.com/weirnet/weir/divertdrv/reason"
 )
 
 // books are what a handle's driver counts by itself.
 type books struct {
-	lost    [reason.Max]atomic.Uint64 // by the backlog and the joiner
-	dropped atomic.Uint64             // by a DropAll handle, in user space
+	lost     [reason.Max]atomic.Uint64 // by the backlog and the joiner
+	dropped  atomic.Uint64             // by a DropAll handle, in user space
+	coarse   atomic.Uint64             // what matched in the kernel only
+	repeated atomic.Uint64             // echoes
 
 	mu       sync.Mutex // guards what follows
 	closed   bool       // kernel is final
 	kernel   queue.Stats
 	inKernel uint64 // dropped by a DropAll handle's rules
 	copies   uint64 // lost before anybody read them
+	judged   judged.Stats
 }
 
 // keep asks the kernel for its counts once more, as long as they are there.
@@ -36,6 +40,9 @@ func (b *books) keep(c *conn) {
 	b.inKernel = c.dropper.value()
 	if c.copier != nil {
 		b.copies = c.copier.lost.value()
+	}
+	if c.judged != nil {
+		b.judged = c.judged.Stats()
 	}
 }
 
@@ -65,6 +72,8 @@ func (c *conn) Stats() divertdrv.Stats {
 	}
 	dropped := b.dropped.Load() + b.inKernel
 	s.Received, s.Dropped[reason.DropHandle] = dropped, dropped
+	s.CutThrough, s.Judged, s.JudgeRefused = b.judged.Passed, b.judged.Judged, b.judged.Refused
+	s.Unmatched, s.Repeated = b.coarse.Load(), b.repeated.Load()
 	s.Passed -= b.kernel.LateAccepts // below zero: it is added to what the handle counted
 	s.Dropped[reason.SendFailed] = b.kernel.LateAccepts
 	return s

@@ -61,7 +61,9 @@ func (c *conn) flush() error {
 	if c.queue == nil {
 		return nil
 	}
-	return c.out.verdict.Flush()
+	err := c.out.verdict.Flush()
+	c.out.shift.told()
+	return err
 }
 
 // judge says what becomes of one packet; an error says why it cannot go on, and then it is dropped. A copy (Sniff) has nowhere to

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/addr"
+	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/judged"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/queue"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/ranks"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/reinject"
@@ -36,10 +37,12 @@ type conn struct {
 	queue    *queue.Queue // nil where nothing is received
 	table    *rules.Table // the same
 	injector *reinject.Injector
-	copier   *copier // of a Sniff handle, which has no queue
-	dropper  counter // of a DropAll handle whose rules drop
+	copier   *copier       // of a Sniff handle, which has no queue
+	dropper  counter       // of a DropAll handle whose rules drop
+	judged   *judged.Table // nil: flows cannot be judged
 	filters  filters
 	keeper   keeper
+	mender   mender
 
 	recvShut, sendShut, closing atomic.Bool
 	life                        sync.Mutex // guards the steps of Shutdown and Close
@@ -57,11 +60,12 @@ type in struct {
 	packet  queue.Packet
 	headers divertdrv.Headers
 	addr    divertdrv.Address
-	verdict *queue.Verdicts // of what is not given to anybody
-	passes  uint64          // of those, that go on
+	verdict verdicts // of what is not given to anybody
+	passes  uint64   // of those, that go on
 	backlog backlog
 	joiner  joiner
-	copies  token // tokenCopy if that is what comes
+	copies  token   // tokenCopy if that is what comes
+	flight  *flight // of echoes that go on
 
 	full struct { // messages and bytes since the kernel's queue was seen empty
 		messages, bytes uint64
@@ -73,7 +77,7 @@ type in struct {
 // out is the sending side.
 type out struct {
 	mu      sync.Mutex
-	verdict *queue.Verdicts
+	verdict verdicts
 	pieces  map[uint32][]uint32 // of joined packets: the ids of their other fragments
 	mtus    mtus
 	shift   shift
@@ -87,32 +91,22 @@ var started = time.Now()
 func (c *conn) Caps() divertdrv.Caps {
 	return divertdrv.Caps{
 		Inject: true, InjectInbound: c.layer == addr.Network, Modify: true, Grow: true, GSO: true, IfIdx: !c.sniffs, Fragments: true,
-		LossCounted: c.queue == nil || c.queue.Counted(), HoldMax: HoldMax,
+		LossCounted: c.queue == nil || c.queue.Counted(), HoldMax: HoldMax, CutThrough: c.judged != nil,
 	}
 }
 
 // Param reads a limit of the queue, or the version of WinDivert whose semantics this is.
 func (c *conn) Param(p divertdrv.Param) (uint64, error) {
-	switch {
-	case c.closing.Load():
+	if c.closing.Load() {
 		return 0, divertdrv.ErrClosed
-	case p == addr.VersionMajor, p == addr.VersionMinor:
-		return 2, nil
-	case int(p) < len(c.in.backlog.limit):
-		return c.in.backlog.limit[p].Load(), nil
 	}
-	return 0, divertdrv.ErrUnsupported
+	return c.in.backlog.param(p)
 }
 
 // SetParam sets a limit of the queue.
 func (c *conn) SetParam(p divertdrv.Param, v uint64) error {
-	lo, hi, _, ok := p.Range()
-	switch {
-	case c.closing.Load():
+	if c.closing.Load() {
 		return divertdrv.ErrClosed
-	case !ok || v < lo || v > hi:
-		return divertdrv.ErrInvalid
 	}
-	c.in.backlog.limit[p].Store(v)
-	return nil
+	return c.in.backlog.setParam(p, v)
 }

@@ -14,6 +14,7 @@
 //     fills the batch (recv). While nobody reads, a keeper does (keeper), into a backlog with WinDivert's limits (backlog, ring).
 //  4. Complete and Release say accept, drop, or accept with other bytes (complete). What can only go another way is dropped there
 //     and injected (inject).
+//     With CutThrough the packets of judged flows go on from the program (cutthrough, package judged).
 //  5. Shutdown and Close take the rules away, wait until nothing is under way, and let go on what nobody read (end).
 //
 // # Where it is asked
@@ -21,7 +22,7 @@
 // NETWORK: the output hook, and the input hook, or prerouting with the flag Fragments; loopback packets at output only.
 // NETWORK_FORWARD: the forward hook. All of it comes before conntrack and every firewall: hook priority -32000 minus the handle's.
 // So a packet is seen as it came, and a firewall judges what passed. What a device's tc programs do comes before (inbound) or
-// after (outbound).
+// after (outbound). REFLECT is not asked in the kernel: handles write themselves into a table of all processes (reflect).
 //
 // # What differs from WinDivert
 //

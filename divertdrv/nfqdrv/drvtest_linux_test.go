@@ -29,7 +29,7 @@ func TestDriver(t *testing.T) {
 }
 
 // skips are the rules of what the driver has not: the layers of events.
-var skips = []string{"reflect/*", "flow/*", "socket/*"}
+var skips = []string{"flow/*", "socket/*"}
 
 // network is the router's namespace and the two others, with a witness at each end.
 type network struct {

@@ -8,28 +8,37 @@ import (
 func TestEchoes(t *testing.T) {
 	var e echoes
 	a, b := []byte("a packet"), []byte("another packet")
-	if e.heard(tokenOutbound, 5, a) {
+	low, high, late, under := &conn{rank: 5}, &conn{rank: 7}, &conn{rank: 9}, &conn{rank: 4}
+	next := func() *flight { return &flight{legs: []leg{{to: low, after: 20}, {to: high, after: 200}}} }
+	heard := func(c *conn, t token, data []byte) bool { return e.heard(c, t, data, next) }
+	if heard(low, tokenOutbound|5, a) {
 		t.Error("an echo of nothing")
 	}
-	e.expect(tokenOutbound, 5, a)
-	e.expect(tokenOutbound|tokenIPv6|7, 5, b) // only the place of a token counts
+	f := &flight{legs: []leg{{to: under, after: 10, last: 12}, {to: low, after: 10, last: 12}, {to: high, after: 100, last: 103}}}
+	e.expect(tokenOutbound, low, f, a)
+	e.expect(tokenOutbound|tokenIPv6|7, low, f, b) // only the place of a token counts
 	for _, c := range []struct {
 		name string
+		to   *conn
 		t    token
-		rank uint64
 		data []byte
+		land bool
 		want bool
 	}{
-		{"lower handles are to see it", tokenOutbound, 4, a, false},
-		{"at another hook it is another packet", tokenForward, 9, a, false},
-		{"other bytes", tokenOutbound, 9, a[:7], false},
-		{"a handle that was opened above", tokenOutbound, 9, a, true},
-		{"another one", tokenOutbound, 6, a, true},
-		{"the handle that passed it", tokenOutbound, 5, a, true},
-		{"it has gone by", tokenOutbound, 5, a, false},
-		{"the other packet", tokenOutbound, 5, b, true},
+		{"it came before the pass", low, tokenOutbound | 10, a, false, false},
+		{"at another hook it is another packet", low, tokenForward | 11, a, false, false},
+		{"other bytes", low, tokenOutbound | 11, a[:7], false, false},
+		{"a lower handle is to see it", under, tokenOutbound | 11, a, false, false},
+		{"a handle that was opened later", late, tokenOutbound | 11, a, false, false},
+		{"it came when all was told", low, tokenOutbound | 13, a, true, false},
+		{"a handle above, while the kernel is told", high, tokenOutbound | 103, a, false, true},
+		{"now it is under way again, and this came before", low, tokenOutbound | 12, a, true, false},
+		{"the handle that passed it", low, tokenOutbound | 21, a, true, true},
+		{"it has gone by", low, tokenOutbound | 22, a, true, false},
+		{"the other packet", low, tokenOutbound | 11, b, true, true},
 	} {
-		if got := e.heard(c.t, c.rank, c.data); got != c.want {
+		f.landed.Store(c.land)
+		if got := heard(c.to, c.t, c.data); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
@@ -41,9 +50,11 @@ func TestEchoes(t *testing.T) {
 // What is not heard is forgotten, and there is never more than the bounds allow.
 func TestEchoesAreForgotten(t *testing.T) {
 	var e echoes
+	c := &conn{}
+	f := &flight{legs: []leg{{to: c}}}
 	large := make([]byte, 1<<20)
 	for range 2 * echoBytes / len(large) {
-		e.expect(0, 1, large)
+		e.expect(0, c, f, large)
 	}
 	if e.bytes > echoBytes || e.bytes != len(e.order)*len(large) || len(e.order) == 0 { // a slow machine may have forgotten some
 		t.Errorf("%d packets of %d bytes", len(e.order), e.bytes)
@@ -51,11 +62,11 @@ func TestEchoesAreForgotten(t *testing.T) {
 	e.mu.Lock()
 	e.expire(time.Now().Add(2 * echoTime))
 	e.mu.Unlock()
-	if e.heard(0, 1, large) || e.bytes != 0 || len(e.known) != 0 || e.some.Load() {
+	if e.heard(c, 1, large, nil) || e.bytes != 0 || len(e.known) != 0 || e.some.Load() {
 		t.Errorf("left: %d bytes, %d packets", e.bytes, len(e.known))
 	}
 	for range echoCount + 1 {
-		e.expect(0, 1, []byte{1})
+		e.expect(0, c, f, []byte{1})
 	}
 	if len(e.order) > echoCount || len(e.order) == 0 {
 		t.Errorf("%d packets, want %d at most", len(e.order), echoCount)

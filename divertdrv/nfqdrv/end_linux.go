@@ -90,11 +90,12 @@ func (c *conn) Close() error {
 	if c.queue != nil {
 		c.keeper.timer.Stop()
 	}
+	c.mender.stop()
 	c.out.mu.Lock()
 	c.out.closed = true
 	c.out.mu.Unlock()
 	c.books.close(c)
-	errs = append(errs, c.release())
+	errs = append(errs, c.driver.shared.registry.Withdraw(c.rank.Opening(), time.Now()), c.release())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%w; what the kernel keeps goes with the process", err)
 	}
@@ -142,6 +143,9 @@ func (c *conn) release() error {
 		errs = append(errs, c.copier.close())
 	}
 	errs = append(errs, c.dropper.close())
+	if c.judged != nil {
+		errs = append(errs, c.judged.Close())
+	}
 	if c.out.mtus.fd >= 0 {
 		errs = append(errs, unix.Close(c.out.mtus.fd))
 	}

@@ -105,3 +105,18 @@ func (fs *filters) asks(fields ...string) bool {
 	}
 	return false
 }
+
+// Kernel says what the programs decide; see divertdrv.Handle.Kernel.
+func (c *conn) Kernel() (parts []divertdrv.KernelPart) {
+	if c.sendOnly {
+		return nil
+	}
+	for _, low := range c.filters.lowered {
+		p := divertdrv.KernelPart{Hook: low.Hook.Name, Never: low.Never}
+		for _, l := range low.Left {
+			p.Left = append(p.Left, divertdrv.KernelTest(l))
+		}
+		parts = append(parts, p)
+	}
+	return parts
+}

@@ -81,6 +81,7 @@ func (c *conn) recheck(a *divertdrv.Address, p *queue.Packet, t token) (data []b
 		}
 	}
 	if !c.filter.Match(a, data, &c.in.headers) {
+		c.books.coarse.Add(1)
 		c.end(t, true)
 		return nil, t, false
 	}

@@ -42,8 +42,10 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
+func namespaceOf(ns *nettest.Namespace) string { return fmt.Sprintf("/proc/self/fd/%d", ns.FD()) }
+
 func driverIn(ns *nettest.Namespace) *nfqdrv.Driver {
-	return nfqdrv.New(nfqdrv.Config{Namespace: fmt.Sprintf("/proc/self/fd/%d", ns.FD())})
+	return nfqdrv.New(nfqdrv.Config{Namespace: namespaceOf(ns)})
 }
 
 // open opens a handle that the test closes, if it does not itself, and whose books must be right.

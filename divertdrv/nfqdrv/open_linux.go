@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/addr"
+	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/judged"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/queue"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/reinject"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/rules"
@@ -17,8 +18,11 @@ import (
 
 // open opens a handle. Nothing is diverted before all of it is there.
 func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
-	if err := supported(l, o); err != nil {
+	if err := d.supported(l, o); err != nil {
 		return nil, err
+	}
+	if l == addr.LayerReflect {
+		return d.openReflect(f, o)
 	}
 	filters, err := lowerAll(f, l, o.Flags&addr.Fragments != 0)
 	if err != nil {
@@ -53,15 +57,23 @@ func denied(err error) error {
 }
 
 // supported refuses what the driver cannot do.
-func supported(l divertdrv.Layer, o *divertdrv.Options) error {
+func (d *Driver) supported(l divertdrv.Layer, o *divertdrv.Options) error {
 	switch {
-	case l > addr.NetworkForward:
-		return fmt.Errorf("%w: layer %v; %s has network and forward", divertdrv.ErrUnsupported, l, Name)
+	case l > addr.NetworkForward && l != addr.LayerReflect:
+		return fmt.Errorf("%w: layer %v; %s has network, forward and reflect", divertdrv.ErrUnsupported, l, Name)
 	case o.Readers > 1:
 		return fmt.Errorf("%w: %d readers; %s has one queue for each handle and keeps its order", divertdrv.ErrUnsupported, o.Readers, Name)
+	case o.CutThrough && o.Flags&uncut != 0:
+		return fmt.Errorf("%w: CutThrough with the flags %v", divertdrv.ErrUnsupported, o.Flags&uncut)
+	case o.CutThrough && d.config.FailClosed:
+		return fmt.Errorf("%w: CutThrough with FailClosed: the judged flows of a process that was killed would go on", divertdrv.ErrUnsupported)
 	}
 	return nil
 }
+
+// uncut are the flags of handles where a judgement would mean nothing; at prerouting (Fragments) packets are counted before it is
+// known whether they are for this host.
+const uncut = addr.Sniff | addr.DropAll | addr.RecvOnly | addr.SendOnly | addr.Fragments
 
 // inside runs f on a thread in the driver's namespace, and hands it a descriptor of that.
 func (d *Driver) inside(f func(ns int) error) error {
@@ -95,14 +107,22 @@ func (c *conn) open(ns int, o *divertdrv.Options) (err error) {
 	if err := c.openInjector(ns); err != nil {
 		return err
 	}
+	space, err := spaceOf(ns)
+	if err != nil {
+		return err
+	}
 	if c.table == nil {
-		return nil
+		return c.announce(space, o)
 	}
 	if err := c.install(c.driver.config.FailClosed); err != nil {
 		return err
 	}
+	if err := c.announce(space, o); err != nil {
+		return err
+	}
 	c.out.shift.foreign = c.driver.shared.foreign()
 	c.driver.shared.enter(c)
+	c.mender.start(c)
 	if c.copier != nil {
 		go c.copier.run(c.takeCopies)
 	} else {
@@ -159,7 +179,13 @@ func (c *conn) openQueue(o *divertdrv.Options) (err error) {
 	case err != nil:
 		return err
 	}
-	c.in.verdict, c.out.verdict = c.queue.NewVerdicts(), c.queue.NewVerdicts()
+	if o.CutThrough {
+		if c.judged, err = judged.Open(); err != nil {
+			return err
+		}
+	}
+	c.in.verdict = verdicts{Verdicts: c.queue.NewVerdicts(), judged: c.judged}
+	c.out.verdict = verdicts{Verdicts: c.queue.NewVerdicts(), judged: c.judged}
 	return nil
 }
 

@@ -58,6 +58,8 @@ func (c *conn) load(low *lower.Result, place int) (*ebpf.Program, error) {
 	switch {
 	case c.copier != nil:
 		code.Match = c.copier.instructions(place)
+	case c.judged != nil:
+		code.Match = c.judged.Program()
 	case c.dropper.m != nil:
 		code.Match = append(c.dropper.add("Counted"), asm.Mov.Imm(asm.R0, 1), asm.Return())
 	}

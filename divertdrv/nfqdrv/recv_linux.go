@@ -126,6 +126,9 @@ func (c *conn) pump() {
 func (c *conn) sift(b *divertdrv.Batch) {
 	p := &c.in.packet
 	c.in.full.bytes += uint64(len(p.Data))
+	if c.judged != nil {
+		c.judged.Note(p.ID, p.Data)
+	}
 	t := tokenOf(p) | c.in.copies
 	if int(p.Len) > len(p.Data) {
 		t |= tokenCut // over queue.MaxPayload
@@ -133,7 +136,8 @@ func (c *conn) sift(b *divertdrv.Batch) {
 	a := &c.in.addr
 	c.address(a, p, t)
 	data := p.Data
-	if t&tokenCopy == 0 && c.driver.shared.echoes.heard(t, uint64(c.rank), data) {
+	if t&tokenCopy == 0 && c.driver.shared.echoes.heard(c, t, data, c.letGo) {
+		c.books.repeated.Add(1)
 		c.end(t, true)
 		return
 	}
@@ -192,6 +196,18 @@ func (c *conn) tell() {
 		c.unsent()
 	}
 	c.in.passes = 0
+	if c.in.flight != nil {
+		c.in.flight.land()
+		c.in.flight = nil
+	}
+}
+
+// letGo is the flight of echoes that are let go on by the next tell.
+func (c *conn) letGo() *flight {
+	if c.in.flight == nil {
+		c.in.flight = c.driver.shared.depart()
+	}
+	return c.in.flight
 }
 
 // unsent books packets that should go on and that the kernel could not be told of: they wait in it until the handle is closed.

@@ -13,6 +13,8 @@ type shift struct {
 	any     bool   // until is valid
 	foreign uint64 // handles that other processes opened, when somebody looked
 	unsure  time.Time
+
+	flight *flight // of the passes that the kernel is to be told of next; nil: none of them can be heard of again
 }
 
 // foreignTime is how long after another process takes a handle's number its chains may take to appear.
@@ -54,6 +56,17 @@ func (s *shift) look(c *conn) {
 // passing remembers a packet that is passed, if it will be heard of again.
 func (c *conn) passing(t token, p *divertdrv.Packet) {
 	if s := &c.out.shift; s.any && int32(t.id()-s.until) <= 0 && t&tokenJoined == 0 {
-		c.driver.shared.echoes.expect(t, uint64(c.rank), p.Data)
+		if s.flight == nil {
+			s.flight = c.driver.shared.depart()
+		}
+		c.driver.shared.echoes.expect(t, c, s.flight, p.Data)
+	}
+}
+
+// told is called when the kernel was told of passes.
+func (s *shift) told() {
+	if s.flight != nil {
+		s.flight.land()
+		s.flight = nil
 	}
 }

@@ -45,6 +45,9 @@ type liveConn struct {
 	copies bool // what is received goes nowhere
 }
 
+// Unwrap is the driver's own.
+func (c *liveConn) Unwrap() divertdrv.Conn { return c.Conn }
+
 func (c *liveConn) Recv(b *divertdrv.Batch) error {
 	err := c.Conn.Recv(b)
 	if err == nil {

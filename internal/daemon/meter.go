@@ -37,6 +37,9 @@ type meteredConn struct {
 	ends sync.Once
 }
 
+// Unwrap is the driver's own.
+func (c *meteredConn) Unwrap() divertdrv.Conn { return c.Conn }
+
 // Clock is the time that deadlines of held packets go by.
 func (c *meteredConn) Clock() clock.Clock {
 	if own, ok := c.Conn.(interface{ Clock() clock.Clock }); ok {

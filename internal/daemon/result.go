@@ -24,6 +24,11 @@ type Result struct {
 	Failed    uint64 `json:"failed"`
 	Lost      uint64 `json:"lost"` // by the driver, before they were received
 
+	CutThrough uint64 `json:"cut_through,omitempty"` // packets of judged flows, which stayed in the kernel
+	Unmatched  uint64 `json:"unmatched,omitempty"`   // packets that matched what the kernel asks, but not the rest of the filter
+
+	LeftToUser []string `json:"left_to_user,omitempty"` // the tests of handles' filters that are that rest, and why
+
 	BytesReceived uint64 `json:"bytes_received"` // from the IP header
 
 	DroppedBy map[string]uint64 `json:"dropped_by"`        // by cause, those that are not 0
@@ -100,6 +105,7 @@ func (s *Session) result(took time.Duration) *Result {
 	r := &Result{
 		Received: all.Received, Passed: all.Passed, Dropped: all.DroppedTotal(), Held: all.Held, InBatch: all.InBatch,
 		Injected: all.Injected, Completed: all.Completed, Failed: all.Failed, Lost: all.Lost,
+		CutThrough: all.CutThrough, Unmatched: all.Unmatched, LeftToUser: s.leftToUser(),
 		BytesReceived: s.meter.bytes.Load(),
 		DroppedBy:     byCause(&all.Dropped), LostBy: byCause(&all.LostBy),
 		ByFilter: byFilter(stats.Filters), Callouts: s.callouts(),
@@ -120,6 +126,18 @@ func byCause(counts *[reason.Max]uint64) map[string]uint64 {
 		}
 	}
 	return by
+}
+
+// leftToUser tells of each test that some kernel leaves to user space.
+func (s *Session) leftToUser() (tests []string) {
+	for i, h := range s.handles {
+		for _, part := range h.Kernel() {
+			for _, l := range part.Left {
+				tests = append(tests, fmt.Sprintf("handle %d at %s: test %d, %s: %s", i+1, part.Hook, l.Test, l.Text, l.Why))
+			}
+		}
+	}
+	return tests
 }
 
 func byFilter(stats []processor.FilterStats) []FilterResult {
@@ -158,6 +176,7 @@ func (s *Session) pipeline(stats *processor.Stats) map[string]uint64 {
 		"parked": stats.Parked, "park_refused": stats.ParkRefused, "panics": stats.Panics, "breaches": stats.Breaches,
 		"flows": stats.FlowsOpened, "flows_idle": stats.FlowsIdle, "flows_evicted": stats.FlowsEvicted,
 		"pended": stats.Pended, "refused": stats.Refused, "aborted": stats.Aborted,
+		"judged": stats.Judged, "judge_refused": stats.JudgeRefused,
 	}
 	for _, n := range stats.Violations {
 		all["violations"] += n

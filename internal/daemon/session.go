@@ -74,7 +74,12 @@ func (s *Session) open() (err error) {
 }
 
 func (s *Session) openHandle(p *policy.Handle) error {
-	h, err := divertdrv.OpenProgram(p.Filter, &divertdrv.Options{Driver: s.meter, Priority: p.Priority, Flags: p.Flags})
+	o := divertdrv.Options{Driver: s.meter, Priority: p.Priority, Flags: p.Flags, CutThrough: s.plan.Policy != nil && s.plan.Policy.Judges()}
+	h, err := divertdrv.OpenProgram(p.Filter, &o)
+	if o.CutThrough && errors.Is(err, divertdrv.ErrUnsupported) { // the callout counts that nothing comes of it
+		o.CutThrough = false
+		h, err = divertdrv.OpenProgram(p.Filter, &o)
+	}
 	if err != nil {
 		return err
 	}

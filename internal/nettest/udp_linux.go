@@ -44,22 +44,41 @@ func fill(b []byte, n uint32) {
 // SendUDP sends a stream from a namespace and returns the sender's address. It blocks until all is sent.
 func SendUDP(t testing.TB, from *Namespace, to netip.AddrPort, s Stream) netip.AddrPort {
 	t.Helper()
+	src := DialUDP(t, from, to)
+	defer src.conn.Close()
+	src.Send(s)
+	return src.Addr()
+}
+
+// Source sends streams from one address to one sink.
+type Source struct {
+	t    testing.TB
+	conn *net.UDPConn
+}
+
+// DialUDP opens a source in a namespace.
+func DialUDP(t testing.TB, from *Namespace, to netip.AddrPort) *Source {
+	t.Helper()
 	var conn *net.UDPConn
 	var err error
 	from.Do(func() { conn, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to)) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	if err := s.write(conn); err != nil {
-		t.Fatal(err)
-	}
-	addr, err := netip.ParseAddrPort(conn.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return addr
+	t.Cleanup(func() { _ = conn.Close() })
+	return &Source{t, conn}
 }
+
+// Send sends a stream, and blocks until all is sent.
+func (s *Source) Send(stream Stream) {
+	s.t.Helper()
+	if err := stream.write(s.conn); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Addr is where it sends from.
+func (s *Source) Addr() netip.AddrPort { return s.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
 
 func (s Stream) write(conn net.Conn) error {
 	b := make([]byte, max(s.Size, StreamHeader))

@@ -5,6 +5,7 @@ package callouts
 import (
 	"github.com/weirnet/weir/processor"
 	"github.com/weirnet/weir/processor/callouts/count"
+	"github.com/weirnet/weir/processor/callouts/judged"
 	"github.com/weirnet/weir/processor/callouts/limit"
 	"github.com/weirnet/weir/processor/callouts/reject"
 	"github.com/weirnet/weir/processor/callouts/rewrite"
@@ -17,6 +18,7 @@ func Factories() map[string]func(name string, decode func(into any) error) (proc
 		count.Type:   count.Factory,
 		rewrite.Type: rewrite.Factory,
 		reject.Type:  reject.Factory,
+		judged.Type:  judged.Factory,
 		limit.Type:   limit.Factory,
 		tap.Type:     tap.Factory,
 	}

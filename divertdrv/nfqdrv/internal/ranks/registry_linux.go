@@ -41,8 +41,13 @@ type Registry struct {
 	table   *ebpf.Map
 	counter *ebpf.Map
 	opening []byte // the counter's page, shared by all processes
-	pidns   uint32
-	alone   bool
+
+	handles  *ebpf.Map
+	changes  *ebpf.Map
+	changing []byte       // the page of changes, shared likewise
+	purged   atomic.Int64 // when closed handles were last forgotten here
+	pidns    uint32
+	alone    bool
 }
 
 // Open finds or makes what is shared. It needs CAP_BPF; without CAP_SYS_ADMIN it cannot look for what other processes made, see
@@ -62,6 +67,7 @@ func Open() (*Registry, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	r.sweep()
+	r.Bury()
 	return r, nil
 }
 
@@ -72,11 +78,25 @@ func (r *Registry) open(get func(*ebpf.MapSpec) (*ebpf.Map, error)) (err error) 
 	if r.counter, err = get(&openingSpec); err != nil {
 		return err
 	}
-	r.opening, err = unix.Mmap(r.counter.FD(), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return fmt.Errorf("ranks: map the counter of openings: %w", err)
+	if r.handles, err = get(&handleSpec); err != nil {
+		return err
 	}
-	return nil
+	if r.changes, err = get(&changeSpec); err != nil {
+		return err
+	}
+	if r.opening, err = page(r.counter); err != nil {
+		return err
+	}
+	r.changing, err = page(r.changes)
+	return err
+}
+
+func page(m *ebpf.Map) ([]byte, error) {
+	b, err := unix.Mmap(m.FD(), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("ranks: map a counter: %w", err)
+	}
+	return b, nil
 }
 
 // Alone reports that this process lacks CAP_SYS_ADMIN, so that it knows nothing of what other processes inject: it must not
@@ -86,10 +106,14 @@ func (r *Registry) Alone() bool { return r.alone }
 // Close lets go. Entries that were not removed stay for as long as others hold the table.
 func (r *Registry) Close() error {
 	var err error
-	if r.opening != nil {
-		err = unix.Munmap(r.opening)
+	for _, b := range [][]byte{r.opening, r.changing} {
+		if b != nil {
+			err = errors.Join(err, unix.Munmap(b))
+		}
 	}
-	err = errors.Join(err, r.table.Close(), r.counter.Close()) // closing a nil map is no error
+	for _, m := range []*ebpf.Map{r.table, r.counter, r.handles, r.changes} {
+		err = errors.Join(err, m.Close()) // closing a nil map is no error
+	}
 	if r.alone {
 		leaveAlone()
 	}
