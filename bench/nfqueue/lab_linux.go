@@ -70,8 +70,10 @@ func newHost() (fd int, err error) {
 		return -1, err
 	}
 	for _, s := range [][2]string{
-		{"ipv4/conf/all/rp_filter", "0"}, {"ipv4/conf/default/rp_filter", "0"},
-		{"ipv6/conf/all/disable_ipv6", "1"}, {"ipv6/conf/default/disable_ipv6", "1"}, // no neighbour discovery while we measure
+		{"ipv4/conf/all/rp_filter", "0"},
+		{"ipv4/conf/default/rp_filter", "0"},
+		{"ipv6/conf/all/disable_ipv6", "1"},
+		{"ipv6/conf/default/disable_ipv6", "1"}, // no neighbour discovery while we measure
 	} {
 		if err := sysctl(fd, s[0], s[1]); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fd, err
