@@ -26,7 +26,11 @@ type Loop string
 const (
 	HandleLoop    Loop = "handle"    // receive a batch, mark all, complete it
 	ProcessorLoop Loop = "processor" // the same through a processor with a policy that permits all
+	JudgeLoop     Loop = "judge"     // the first, and every flow is left to the kernel as soon as it is seen
 )
+
+// Loops are all of them.
+func Loops() []Loop { return []Loop{HandleLoop, ProcessorLoop, JudgeLoop} }
 
 // Queue is the number of the queue that peers bind.
 const Queue = 77
@@ -68,7 +72,7 @@ const (
 	Ours        = "weir"              // the bare loop over a handle
 	OurPipeline = "weir, processor"   // through a processor that permits all
 	OurOther    = "weir, no match"    // a handle whose filter does not match the traffic
-	OurCut      = "weir, cut through" // a processor that calls every flow judged
+	OurCut      = "weir, cut through" // every flow is judged as soon as it is seen
 	NoQueue     = "no queue"
 )
 

@@ -22,17 +22,14 @@ const (
 // Divert diverts what the forward hook of this namespace sees and a filter matches, passes all of it, and is the program under test:
 // it says "ready" to out, and its Tally when ctx ends.
 func Divert(ctx context.Context, loop Loop, filter string, out io.Writer) error {
-	h, err := divertdrv.Open(filter, divertdrv.NetworkForward, &divertdrv.Options{Driver: nfqdrv.New(nfqdrv.Config{})})
+	h, err := divertdrv.Open(filter, divertdrv.NetworkForward, &divertdrv.Options{Driver: nfqdrv.New(nfqdrv.Config{}), CutThrough: loop == JudgeLoop})
 	if err != nil {
 		return err
 	}
 	if err := roomy(h); err != nil {
 		return errors.Join(err, h.Close())
 	}
-	run := passAll
-	if loop == ProcessorLoop {
-		run = processAll
-	}
+	run := map[Loop]func(context.Context, *divertdrv.Handle) error{HandleLoop: passAll, ProcessorLoop: processAll, JudgeLoop: judgeAll}[loop]
 	if _, err := fmt.Fprintln(out, readyLine); err != nil {
 		return errors.Join(err, h.Close())
 	}
@@ -55,6 +52,11 @@ func roomy(h *divertdrv.Handle) error {
 
 // passAll is the bare loop over a handle.
 func passAll(ctx context.Context, h *divertdrv.Handle) error {
+	return passEach(ctx, h, func([]divertdrv.Packet) error { return nil })
+}
+
+// passEach passes batches after they were looked at.
+func passEach(ctx context.Context, h *divertdrv.Handle, look func([]divertdrv.Packet) error) error {
 	stop := context.AfterFunc(ctx, func() { _ = h.Shutdown(divertdrv.ShutdownRecv) }) // Recv tells
 	defer stop()
 	b := divertdrv.NewBatch(handleBatch, handleBytes)
@@ -64,10 +66,11 @@ func passAll(ctx context.Context, h *divertdrv.Handle) error {
 		} else if err != nil {
 			return err
 		}
+		err := look(b.Packets())
 		for i := range b.Packets() {
 			b.Packets()[i].Set(divertdrv.Pass, 0)
 		}
-		if err := h.Complete(b); err != nil {
+		if err := errors.Join(err, h.Complete(b)); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package nfqueue
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -114,7 +115,7 @@ func (t *trips) await(fd int) (bool, error) {
 		var n int
 		err := retry(func() (err error) { n, err = unix.Read(fd, t.b[:]); return err })
 		switch {
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			return false, nil
 		case err != nil:
 			return false, fmt.Errorf("receive a datagram: %w", err)
@@ -126,7 +127,7 @@ func (t *trips) await(fd int) (bool, error) {
 
 func retry(f func() error) error {
 	for {
-		if err := f(); err != unix.EINTR {
+		if err := f(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

@@ -58,7 +58,8 @@ func (c Config) variants(m measure) []bench.Variant {
 		m.variant(OurPipeline, "the same through a processor that permits all", own(ProcessorLoop, matchAll)),
 	}
 	if m.bare {
-		all = append(all, m.variant(OurOther, "a handle whose filter matches nothing of it", own(HandleLoop, matchNone)))
+		all = append(all, m.variant(OurOther, "a handle whose filter matches nothing of it", own(HandleLoop, matchNone)),
+			m.variant(OurCut, "flows are judged when they are seen, and stay in the kernel", own(JudgeLoop, matchAll)))
 	}
 	all = append(all, m.variant(NoQueue, "the router forwards, and nobody diverts", contestant{}))
 	for _, p := range c.Peers {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/signal"
 	"slices"
@@ -51,7 +50,7 @@ func (f *benchFlags) livePeers(ctx context.Context, chosen []bench.Scenario, tel
 // newBenchDivert is what the scenario nfqueue runs in its router: nobody else needs it.
 func newBenchDivert() *cobra.Command {
 	return &cobra.Command{
-		Use:    "divert handle|processor FILTER",
+		Use:    "divert LOOP FILTER",
 		Short:  "Divert what is forwarded here and pass all of it, for the scenario nfqueue",
 		Hidden: true,
 		Args:   cobra.ExactArgs(2),
@@ -59,8 +58,8 @@ func newBenchDivert() *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
 			defer stop()
 			loop := nfqueue.Loop(args[0])
-			if loop != nfqueue.HandleLoop && loop != nfqueue.ProcessorLoop {
-				return wrong(errors.New("want the loop handle or processor"))
+			if !slices.Contains(nfqueue.Loops(), loop) {
+				return wrongf("no loop %q, want one of %v", loop, nfqueue.Loops())
 			}
 			return nfqueue.Divert(ctx, loop, args[1], cmd.OutOrStdout())
 		}),
