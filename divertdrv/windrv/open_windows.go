@@ -30,13 +30,12 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	if err := load(d.config.DLL); err != nil {
 		return nil, err
 	}
-	if !loaded() {
-		if o.Flags&divertdrv.NoInstall != 0 {
+	if o.Flags&divertdrv.NoInstall != 0 {
+		if !loaded() {
 			return nil, errNoService
 		}
-		if err := vet(d.config.DLL); err != nil {
-			return nil, err
-		}
+	} else if err := vet(d.config.DLL); err != nil {
+		return nil, err
 	}
 	h, err := openHandle(object, l, o.Priority, o.Flags)
 	if err != nil {
@@ -52,8 +51,8 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	return c, nil
 }
 
-// vet refuses a driver whose signature does not hold, before the library loads it into the kernel. Where the file is missing the
-// library says so itself.
+// vet refuses a driver whose signature does not hold, before the library loads it into the kernel; one that is loaded is not judged any
+// more. Where the file is missing the library says so itself.
 func vet(dll string) error {
 	if driverlife.Forced() {
 		return nil
