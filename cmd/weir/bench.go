@@ -94,13 +94,10 @@ func (f *benchFlags) add(cmd *cobra.Command) {
 }
 
 func (f *benchFlags) bench(cmd *cobra.Command, names []string) error {
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM) // what was built is removed
-	defer stop()
-	cmd.SetContext(ctx)
 	if err := f.check(); err != nil {
 		return wrong(err)
 	}
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM) // what was measured until then is shown
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM) // what was measured until then is shown, what was built is removed
 	defer stop()
 	cmd.SetContext(ctx)
 	all := benchScenarios()
