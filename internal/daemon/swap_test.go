@@ -29,7 +29,8 @@ type mortalConn struct {
 	died atomic.Bool
 }
 
-func (c *mortalConn) inner() divertdrv.Conn { return c.Conn }
+// Unwrap is what died.
+func (c *mortalConn) Unwrap() divertdrv.Conn { return c.Conn }
 
 var errDied = errors.New("the driver is gone")
 
