@@ -22,7 +22,7 @@ func (st *stage) list() (all []FlowInfo) {
 func TestFlows(t *testing.T) {
 	st := newStage(t)
 	v := clock.NewVirtual(time.Unix(0, 0))
-	st.p.clock, st.p.epoch = v, v.Now()
+	st.p.clock, st.p.epoch, st.p.realTime = v, v.Now(), false
 	v.Advance(5 * time.Second)
 	st.in(tcpOf(there, here, synFlag))
 	v.Advance(3 * time.Second)
