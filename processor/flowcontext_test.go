@@ -99,8 +99,7 @@ func TestFlowDelete(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k := &keeper{forLayer: OutboundTransport}
 			st := newStage(t, k.establishing())
-			v := clock.NewVirtual(time.Unix(0, 0))
-			st.p.clock, st.p.epoch = v, v.Now()
+			st.virtual()
 			openTCP(st)
 			if len(k.errs) != 1 || k.errs[0] != nil || len(k.deleted) != 0 {
 				t.Fatalf("associated %v, deleted %v", k.errs, k.deleted)

@@ -18,11 +18,17 @@ func (st *stage) list() (all []FlowInfo) {
 	return all
 }
 
+// virtual has the processor go by a clock of the test's.
+func (st *stage) virtual() *clock.Virtual {
+	v := clock.NewVirtual(time.Unix(0, 0))
+	st.p.clock, st.p.epoch, st.p.realTime = v, v.Now(), false
+	return v
+}
+
 // A flow is told with who opened it, how far it is, what it carried in both directions, and for how long.
 func TestFlows(t *testing.T) {
 	st := newStage(t)
-	v := clock.NewVirtual(time.Unix(0, 0))
-	st.p.clock, st.p.epoch, st.p.realTime = v, v.Now(), false
+	v := st.virtual()
 	v.Advance(5 * time.Second)
 	st.in(tcpOf(there, here, synFlag))
 	v.Advance(3 * time.Second)
