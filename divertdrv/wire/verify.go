@@ -48,11 +48,14 @@ func examine(b []byte, h *Headers) (ip, transport SumState, w Wrong) {
 		return ip, SumAbsent, w
 	}
 	transport, w.Transport = state(Fold(Sum(rest, pseudo)))
+	if h.Transport == UDP && h.transportSum(b) == 0 { // over IPv6; that it would be right is chance: 0xffff is sent then
+		transport = SumBad
+	}
 	return ip, transport, w
 }
 
 // state judges the sum over data and checksum: 0xffff if right, else its distance from that. Only of an all-zero ICMP message
-// with the checksum 0 is it 0, which is bad, yet wrong by nothing.
+// with the checksum 0 is it 0, which is bad, yet wrong by nothing; so is UDP's 0 over IPv6 where the right sum is 0xffff.
 func state(sum uint16) (s SumState, wrong uint16) {
 	if sum == 0xffff {
 		return SumGood, 0
