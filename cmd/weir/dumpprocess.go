@@ -30,7 +30,7 @@ func (p *dumpedProcess) String() string {
 
 const (
 	lineQueue  = 4096                   // lines that wait for their process to be known
-	lineWait   = 250 * time.Millisecond // how long one does
+	lineWait   = 250 * time.Millisecond // how long one does, all of them at once
 	lineHurry  = lineQueue / 4          // with more behind it a line does not wait: better a line without a process than one lost
 	lookPeriod = 50 * time.Millisecond
 )
@@ -38,7 +38,8 @@ const (
 // line is a packet that is to be printed.
 type line struct {
 	d       *dumped
-	at      time.Time
+	at      time.Time // when the packet was seen, which it prints
+	came    time.Time // when it began to wait
 	key     proc.Key
 	inbound bool
 	owned   bool // by a process of this host, known or not
@@ -80,7 +81,7 @@ func newNamer(ctx context.Context, sys proc.System, stop func() error, print fun
 
 // add queues a packet. It blocks while the queue is full.
 func (n *namer) add(d *dumped, p *divertdrv.Packet) {
-	l := &line{d: d, at: stamp(p)}
+	l := &line{d: d, at: stamp(p), came: time.Now()}
 	l.key, l.inbound, l.owned = proc.KeyOf(p)
 	n.lines <- l
 }
@@ -111,10 +112,10 @@ func (n *namer) run() {
 	}
 }
 
-// name waits for the process of a line, unless many lines wait behind it.
+// name waits for the process of a line, unless it has waited long enough behind others, or many wait behind it.
 func (n *namer) name(l *line) {
 	p, ok := n.table.Owner(l.key)
-	if !ok && len(n.lines) < lineHurry {
+	if !ok && time.Since(l.came) < lineWait && len(n.lines) < lineHurry {
 		answer := make(chan proc.Process, 1)
 		n.table.Ask(l.key, l.inbound, func(p proc.Process, _ bool) { answer <- p })
 		p = <-answer

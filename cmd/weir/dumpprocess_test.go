@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/proc"
@@ -72,6 +73,23 @@ func TestDumpNamesProcesses(t *testing.T) {
 	}
 	if want := "udp dig (42) /usr/bin/dig, udp, icmp, udp dig (42) /usr/bin/dig"; strings.Join(got, ", ") != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Lines without a process wait side by side, not one after the other: who ends it does not wait for each.
+func TestDumpWaitsOnce(t *testing.T) {
+	n := newNamer(context.Background(), &host{}, func() error { return nil }, func(*line) error { return nil }, func() error { return nil })
+	const lines = 400
+	begun := time.Now()
+	for i := range lines {
+		p := udpFrom(uint16(6000 + i))
+		n.add(describe(p), p)
+	}
+	if err := n.end(); err != nil || n.unattributed != lines {
+		t.Errorf("%v, %d unattributed", err, n.unattributed)
+	}
+	if took := time.Since(begun); took > lines*lineWait/4 {
+		t.Errorf("%v for %d lines that wait for %v", took, lines, lineWait)
 	}
 }
 

@@ -73,14 +73,14 @@ func TestSoak(t *testing.T) {
 		s.cycle()
 		if time.Since(looked) > *soak/10 {
 			looked = time.Now()
-			if now := nettest.Used(t); now.Leaks(before) {
+			if now := nettest.Settled(t, before); now.Leaks(before) {
 				t.Errorf("after %d rounds %+v, before %+v", rounds, now, before)
 			}
 		}
 	}
 	stop()
 	s.close(steady, over)
-	after := nettest.Used(t)
+	after := nettest.Settled(t, empty)
 	t.Logf("%v, %d rounds, %d handles, %d packets received, %d lost, %d let by: before %+v, after %+v",
 		*soak, rounds, s.opened, s.total.Received, s.total.Lost, s.total.CutThrough, before, after)
 	if after.Leaks(empty) {

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Resources are what this process has and may leak. What other processes have is not among it, so tests may run side by side.
@@ -41,6 +42,16 @@ func Used(t testing.TB) (r Resources) {
 	runtime.ReadMemStats(&m)
 	r.Heap = m.HeapAlloc
 	return r
+}
+
+// Settled counts them until there are no more than before, or ten seconds are over: what a timer has just started ends by itself.
+func Settled(t testing.TB, before Resources) Resources {
+	t.Helper()
+	for until := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if r := Used(t); !r.Leaks(before) || time.Now().After(until) {
+			return r
+		}
+	}
 }
 
 // Slack is how much more heap a process may have that leaks none.
