@@ -140,9 +140,9 @@ func (b *bench) inject(h *divertdrv.Handle, number byte) {
 // waitFor polls until ok, for 10 seconds at most.
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for until := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
-			t.Fatalf("%s: not within 10 s", what)
+			t.Fatalf("%s: not within 30 s", what)
 		}
 	}
 }
