@@ -1,16 +1,13 @@
 package processor
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/simdrv"
 	"github.com/weirnet/weir/inject"
-	"github.com/weirnet/weir/internal/clock"
 )
 
 // needing is a callout that declares what it needs.
@@ -124,44 +121,6 @@ func showTo(w *worker, data []byte) result {
 	return w.judge(inNoBatch, divertdrv.NewPacket(a, data), w.p.now())
 }
 
-// A callout that takes a millisecond overruns its budget with each packet; one that takes none, never.
-func TestTimeBudget(t *testing.T) {
-	for setting, counted := range map[inject.Setting]bool{inject.Enforce: true, inject.Report: true, inject.Off: false} {
-		virtual := clock.NewVirtual(time.Unix(0, 0))
-		slow := &callout{"slow", func(*Classification) Verdict {
-			virtual.Advance(1030 * time.Microsecond)
-			return Verdict{}
-		}}
-		quick := &callout{"quick", func(*Classification) Verdict { return Verdict{} }}
-		var told []string
-		p, w := still(t, Config{
-			Clock: virtual, Rules: Rules{TimeBudget: setting}, OnViolation: func(v Violation) { told = append(told, v.String()) },
-			Policy: policyOf(t,
-				Filter{Name: "f", Layer: OutboundTransport, Weight: 1, Action: ActionCalloutInspection, Callout: slow},
-				Filter{Name: "g", Layer: OutboundTransport, Action: ActionCalloutInspection, Callout: quick}),
-		})
-		for range 10 {
-			showTo(w, tcpOf(here, there, ackFlag))
-		}
-		s := p.Stats()
-		want := [2]CalloutStats{{Name: "slow"}, {Name: "quick"}}
-		if counted {
-			want[0].Calls, want[0].Overruns, want[0].Took[12] = 10, 10, 10 // 1.03 ms < 256 ns << 12
-			want[1].Calls, want[1].Took[0] = 10, 10
-		}
-		if len(s.Callouts) != 2 || s.Callouts[0] != want[0] || s.Callouts[1] != want[1] || s.Violations[RuleTimeBudget] != want[0].Overruns || len(told) != int(want[0].Overruns) {
-			t.Errorf("%v: %+v, told %d", setting, s.Callouts, len(told))
-		}
-		const text = `filter "f": callout "slow": took 1.03ms at outbound-transport, budget 100µs; move the work to a deferred queue (rule: time-budget)`
-		if counted && told[0] != text {
-			t.Errorf("told %s", told[0])
-		}
-		if counted && (s.Callouts[0].Quantile(0.5) != 256<<12 || s.Callouts[1].Quantile(1) != 256) {
-			t.Errorf("medians %v, %v", s.Callouts[0].Quantile(0.5), s.Callouts[1].Quantile(1))
-		}
-	}
-}
-
 // A plain filter never runs code of a callout, whatever callouts there are.
 func TestPlainFiltersRunNoCallout(t *testing.T) {
 	calls := 0
@@ -175,18 +134,5 @@ func TestPlainFiltersRunNoCallout(t *testing.T) {
 	p, w := still(t, Config{Policy: policyOf(t, filters...)})
 	if !showTo(w, tcpOf(here, there, synFlag)).passes() || calls != 0 || p.Stats().Callouts[0].Calls != 0 {
 		t.Errorf("%d calls of a callout that no filter names there", calls)
-	}
-}
-
-func TestBudgetIsChecked(t *testing.T) {
-	sim := simdrv.New(simdrv.Config{})
-	defer sim.Close()
-	h, err := divertdrv.Open("false", divertdrv.Network, &divertdrv.Options{Driver: sim})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	if _, err := New(Config{Handles: []*divertdrv.Handle{h}, Budget: -1}); err == nil || errors.Is(err, ErrInUse) {
-		t.Errorf("a budget of -1: %v", err)
 	}
 }

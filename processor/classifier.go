@@ -29,6 +29,9 @@ type classifier struct {
 	ended    bool             // the verdict on the packet ended its flow
 	follows  []follow         // who is to be told what becomes of the packet
 
+	returned   int64 // when a callout last returned, or the batch was begun
+	returnedAt int   // the packet, by its place in the batch, that was judged then; see calledAt
+
 	verdict    Verdict    // of the sublayer that is asked
 	candidates candidates // likewise
 	trace      *tracer    // nil: nobody wants to know

@@ -50,6 +50,7 @@ func (k *classifier) tell(p *divertdrv.Packet, r result) {
 	for _, f := range k.follows {
 		k.followed(f, o)
 	}
+	k.returnedAt = longAgo
 	clear(k.follows)
 	k.follows = k.follows[:0]
 }

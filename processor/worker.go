@@ -67,8 +67,9 @@ func (w *worker) judgeBatch() {
 	defer w.mu.Unlock()
 	w.adopt()
 	w.observer = w.p.observer.Load()
-	now := w.p.now()
 	w.flows.touch(w.batch.Packets())
+	now := w.p.now()
+	w.returned, w.returnedAt = now, -1
 	for i := range w.batch.Packets() {
 		if w.p.packetTime {
 			now = w.packetTime(i)
