@@ -6,7 +6,7 @@ import (
 	"github.com/weirnet/weir/bench/workload"
 )
 
-// BenchmarkMixed and BenchmarkHot report for one packet. The command filter/table compares better: its runs are interleaved.
+// BenchmarkMixed and BenchmarkHot report for one packet. weir bench filter --peers compares better: its runs are interleaved.
 func BenchmarkMixed(b *testing.B) { each(b, workload.Mixed(4096, 1)) }
 
 func BenchmarkHot(b *testing.B) { each(b, workload.Hot(19, 64)) }
