@@ -6,5 +6,5 @@ import "github.com/weirnet/weir/bench"
 
 // All returns the scenarios of this package, in the order of a packet's way.
 func All() []bench.Scenario {
-	return []bench.Scenario{parse(), checksum(), filtering(), classify(), pipeline(), hop(), flows(), lookup(), simulator(), capture(), windivert()}
+	return []bench.Scenario{parse(), checksum(), filtering(), classify(), pipeline(), hop(), flows(), lookup(), streams(), simulator(), capture(), windivert()}
 }

@@ -139,6 +139,7 @@ var rooms = []room{
 
 	{dir: "processor/internal/naive", why: "the reference that the processor is tested against: sharing nothing is its worth"},
 	{dir: "processor", may: injection, why: "it classifies; it knows no driver, no policy file and no callout by name"},
+	{dir: "processor/stream", may: []string{"divertdrv/wire"}, why: "it reads packets; where they come from, and what becomes of them, is not its business"},
 	{
 		dir: "processor/callouts/tap", may: join(injection, "processor", "divertdrv/pcapdrv"),
 		why: "a callout that records: pcapdrv has the one writer of capture files",

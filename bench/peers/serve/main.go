@@ -14,13 +14,14 @@ import (
 	"github.com/weirnet/weir/bench/peers/filter"
 	"github.com/weirnet/weir/bench/peers/gopacket/fork"
 	"github.com/weirnet/weir/bench/peers/gopacket/google"
+	"github.com/weirnet/weir/bench/peers/gopacket/streams"
 	"github.com/weirnet/weir/bench/peers/opengfw"
 	"github.com/weirnet/weir/bench/peers/tailscale"
 )
 
 // all are the variants of this module; each folder adds its own.
 func all(module string) []bench.Served {
-	return slices.Concat(google.Served("gopacket"), fork.Served("gopacket fork"), tailscale.Served(), checksum.Served(), filter.Served(),
+	return slices.Concat(google.Served("gopacket"), fork.Served("gopacket fork"), streams.Served(), tailscale.Served(), checksum.Served(), filter.Served(),
 		opengfw.Served(module))
 }
 
