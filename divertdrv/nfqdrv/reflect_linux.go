@@ -140,8 +140,8 @@ func (r *reflector) look() {
 	if changes == r.changes || r.shutdown {
 		return
 	}
+	all := r.handles(&changes)
 	r.changes = changes
-	all := reg.Handles(r.space)
 	var news []happening
 	there := make(map[uint64]bool, len(all))
 	for i := range all {
@@ -166,6 +166,23 @@ func (r *reflector) look() {
 	})
 	for _, n := range news {
 		r.tell(n)
+	}
+}
+
+// looksMax bounds how often the table is read for one look.
+const looksMax = 10
+
+// handles reads the table, and again if it changed meanwhile: a reading that has the end of one handle, but not the beginning of
+// another before it, would tell of the two the wrong way round. changes is the number of changes before the last reading.
+func (r *reflector) handles(changes *uint64) (all []ranks.Numbered) {
+	reg := r.driver.shared.registry
+	for i := 1; ; i++ {
+		all = reg.Handles(r.space)
+		now := reg.Changes()
+		if now == *changes || i == looksMax {
+			return all
+		}
+		*changes = now
 	}
 }
 
