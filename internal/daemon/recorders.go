@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/weirnet/weir/processor"
 )
 
@@ -40,6 +42,7 @@ func (s *Session) startCallouts(plan *Plan) (all []starter, err error) {
 		if who := claim(files, pathOf(st), fmt.Sprintf("callout %q writes", c.Name())); who != "" {
 			err = fmt.Errorf("callout %q would write %s, which %s; give it a file of its own", c.Name(), pathOf(st), who)
 		} else {
+			s.tellBroken(st)
 			err = st.Start()
 		}
 		if err != nil {
@@ -48,6 +51,13 @@ func (s *Session) startCallouts(plan *Plan) (all []starter, err error) {
 		all = append(slices.Clip(all), st)
 	}
 	return all, nil
+}
+
+// tellBroken has the log tell at once when a callout cannot write any more: its end may be months away.
+func (s *Session) tellBroken(c starter) {
+	if b, ok := c.(interface{ OnBroken(tell func(error)) }); ok {
+		b.OnBroken(func(err error) { s.log.tell(evOutputBroke, zap.String(keyError, oneLine(err))) })
+	}
 }
 
 func pathOf(c starter) string {

@@ -52,6 +52,7 @@ type Callout struct {
 	file   *os.File   // nil: not started, or closed
 	gone   chan struct{}
 	failed error // what write met; valid when gone is closed
+	broken func(error)
 }
 
 // New returns a callout that has no file yet. The error names what in cfg cannot be.

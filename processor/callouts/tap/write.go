@@ -12,6 +12,10 @@ import (
 	"github.com/weirnet/weir/processor"
 )
 
+// OnBroken has tell called once, by the goroutine that writes, when nothing can be written any more: the disk is full, say. Packets go on,
+// and what is not written is counted. Call it before Start.
+func (c *Callout) OnBroken(tell func(error)) { c.broken = tell }
+
 // Start makes the file and begins to write. The error names the file. It may be called again after Close: the file is made anew.
 func (c *Callout) Start() error {
 	c.mu.Lock()
@@ -64,9 +68,12 @@ func (c *Callout) stop() error {
 // write writes chunks until the queue is closed.
 func (c *Callout) write(to io.Writer, mine *chunk) error {
 	w, err := pcapdrv.NewWriter(to)
-	for {
+	for told := false; ; {
 		full, more := c.queue.take(mine)
-		err = c.writeChunk(w, full, err)
+		if err = c.writeChunk(w, full, err); err != nil && !told && c.broken != nil {
+			told = true
+			c.broken(fmt.Errorf("callout %q: %w", c.name, err))
+		}
 		if !more {
 			return err
 		}

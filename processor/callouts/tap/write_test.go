@@ -81,12 +81,17 @@ func (b broken) Write([]byte) (int, error) { return 0, b.error }
 func TestBrokenDisk(t *testing.T) {
 	c := newTap(t, "x", Config{Records: "seen"})
 	full := errors.New("no space left on device")
+	var told []error
+	c.OnBroken(func(err error) { told = append(told, err) })
 	c.start(broken{full})
 	for range 50 {
 		c.Classify(shown(t, 1))
 	}
 	if err := c.stop(); !errors.Is(err, full) {
 		t.Errorf("stop: %v", err)
+	}
+	if len(told) != 1 || !errors.Is(told[0], full) || !strings.Contains(told[0].Error(), `callout "x"`) {
+		t.Errorf("told %v", told)
 	}
 	if s := c.Stats(); s != (Stats{Shown: 50, Unwritten: 50}) {
 		t.Errorf("%+v", s)
