@@ -9,6 +9,9 @@ import (
 // it seems.
 const keepEvery = 10 * time.Millisecond
 
+// awayAfter is how long after a Recv its reader is thought to come again: on a busy machine it may not run for some looks.
+const awayAfter = 5 * keepEvery
+
 // keeper looks after a handle's queue while nobody reads it: the kernel can only refuse the newest packets, but a queue sheds its
 // oldest, and those that waited too long. It rests while a Recv waits, so an idle handle costs nothing.
 type keeper struct {
@@ -44,6 +47,9 @@ func (k *keeper) again() {
 	k.timer.Reset(keepEvery)
 }
 
+// away says that no reader came for some time: of what waits, only what the limits allow is kept.
+func (c *conn) away() bool { return c.in.now >= c.in.present }
+
 // keep is what the timer calls.
 func (c *conn) keep() {
 	if c.in.mu.TryLock() {
@@ -52,7 +58,9 @@ func (c *conn) keep() {
 			return
 		}
 		c.in.look()
-		c.pump()
+		if c.away() || c.behind() {
+			c.pump()
+		}
 		c.in.backlog.expire(c.in.now)
 		c.tell()
 	}
