@@ -74,6 +74,7 @@ type in struct {
 	now     int64 // nanoseconds since started, once per receive
 	stamp   int64 // nanoseconds of the Unix epoch, the same
 	present int64 // as now: until then there is a reader
+	away    bool  // the keeper found none
 }
 
 // out is the sending side.

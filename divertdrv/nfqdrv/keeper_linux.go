@@ -47,9 +47,6 @@ func (k *keeper) again() {
 	k.timer.Reset(keepEvery)
 }
 
-// away says that no reader came for some time: of what waits, only what the limits allow is kept.
-func (c *conn) away() bool { return c.in.now >= c.in.present }
-
 // keep is what the timer calls.
 func (c *conn) keep() {
 	if c.in.mu.TryLock() {
@@ -58,8 +55,8 @@ func (c *conn) keep() {
 			return
 		}
 		c.in.look()
-		if c.away() || c.behind() {
-			c.pump()
+		if c.in.away = c.in.now >= c.in.present; c.in.away || c.behind() {
+			c.pump() // of what waits, only what the limits allow is kept
 		}
 		c.in.backlog.expire(c.in.now)
 		c.tell()

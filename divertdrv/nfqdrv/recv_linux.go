@@ -21,9 +21,12 @@ func (c *conn) Recv(b *divertdrv.Batch) error {
 	}
 	c.in.mu.Lock()
 	defer c.in.mu.Unlock()
-	c.in.look()
-	if c.away() {
+	if c.in.away || c.in.backlog.n > 0 || c.in.full.messages > 0 { // else what is here came with the last look
+		c.in.look()
+	}
+	if c.in.away {
 		c.pump()
+		c.in.away = false
 	}
 	for {
 		c.in.present = c.in.now + int64(awayAfter)
