@@ -44,15 +44,7 @@ func BenchmarkProgram(b *testing.B) {
 		{"diverted, countable", "tcp or udp", true, 1},
 		{"judged", "tcp or udp", true, 0},
 	} {
-		f, err := filter.Parse(c.filter, addr.NetworkForward)
-		if err != nil {
-			b.Fatal(err)
-		}
-		opened, err := d.open(f, addr.NetworkForward, &divertdrv.Options{CutThrough: c.cut})
-		if err != nil {
-			b.Fatal(err)
-		}
-		conn := opened.(*conn)
+		conn := openForward(b, d, c.filter, c.cut)
 		if c.name == "judged" {
 			var h wire.Headers
 			wire.Parse(p, &h)
@@ -71,6 +63,18 @@ func BenchmarkProgram(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func openForward(b *testing.B, d *Driver, text string, cut bool) *conn {
+	f, err := filter.Parse(text, addr.NetworkForward)
+	if err != nil {
+		b.Fatal(err)
+	}
+	opened, err := d.open(f, addr.NetworkForward, &divertdrv.Options{CutThrough: cut})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return opened.(*conn)
 }
 
 func measure(b *testing.B, name string, p *ebpf.Program, frame []byte, want uint32) {
