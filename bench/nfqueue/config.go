@@ -27,10 +27,11 @@ const (
 	HandleLoop    Loop = "handle"    // receive a batch, mark all, complete it
 	ProcessorLoop Loop = "processor" // the same through a processor with a policy that permits all
 	JudgeLoop     Loop = "judge"     // the first, and every flow is left to the kernel as soon as it is seen
+	SpinLoop      Loop = "spin"      // the first, and it looks for packets without a pause for a while before it waits
 )
 
 // Loops are all of them.
-func Loops() []Loop { return []Loop{HandleLoop, ProcessorLoop, JudgeLoop} }
+func Loops() []Loop { return []Loop{HandleLoop, ProcessorLoop, JudgeLoop, SpinLoop} }
 
 // Queue is the number of the queue that peers bind.
 const Queue = 77
@@ -53,7 +54,9 @@ const (
 	MeasureRate    = "rate"
 	MeasureTCP     = "tcp"
 	MeasureLatency = "latency"
+	MeasureApart   = "latency-apart" // the program has a processor of its own
 	MeasureFlood   = "flood"
+	MeasureRate6   = "rate-ipv6"
 )
 
 // Metrics of our own.
@@ -73,6 +76,7 @@ const (
 	OurPipeline = "weir, processor"   // through a processor that permits all
 	OurOther    = "weir, no match"    // a handle whose filter does not match the traffic
 	OurCut      = "weir, cut through" // every flow is judged as soon as it is seen
+	OurSpin     = "weir, spin"        // looks for packets without a pause for spinTime before it waits
 	NoQueue     = "no queue"
 )
 
@@ -81,6 +85,8 @@ const (
 	runsDefault = 5
 	timeDefault = 750 * time.Millisecond
 )
+
+const spinTime = 300 * time.Microsecond // a little more than lies between two round trips
 
 func scenario() bench.Scenario {
 	return bench.Scenario{

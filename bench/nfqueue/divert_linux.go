@@ -22,14 +22,18 @@ const (
 // Divert diverts what the forward hook of this namespace sees and a filter matches, passes all of it, and is the program under test:
 // it says "ready" to out, and its Tally when ctx ends.
 func Divert(ctx context.Context, loop Loop, filter string, out io.Writer) error {
-	h, err := divertdrv.Open(filter, divertdrv.NetworkForward, &divertdrv.Options{Driver: nfqdrv.New(nfqdrv.Config{}), CutThrough: loop == JudgeLoop})
+	var c nfqdrv.Config
+	if loop == SpinLoop {
+		c.Spin = spinTime
+	}
+	h, err := divertdrv.Open(filter, divertdrv.NetworkForward, &divertdrv.Options{Driver: nfqdrv.New(c), CutThrough: loop == JudgeLoop})
 	if err != nil {
 		return err
 	}
 	if err := roomy(h); err != nil {
 		return errors.Join(err, h.Close())
 	}
-	run := map[Loop]func(context.Context, *divertdrv.Handle) error{HandleLoop: passAll, ProcessorLoop: processAll, JudgeLoop: judgeAll}[loop]
+	run := map[Loop]func(context.Context, *divertdrv.Handle) error{HandleLoop: passAll, SpinLoop: passAll, ProcessorLoop: processAll, JudgeLoop: judgeAll}[loop]
 	if _, err := fmt.Fprintln(out, readyLine); err != nil {
 		return errors.Join(err, h.Close())
 	}

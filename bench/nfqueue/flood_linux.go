@@ -65,13 +65,13 @@ func (r *FloodResult) inUserSpace() (n uint64) {
 // receiving takes no processor from the program under test. It returns when no more arrive; lost has what the kernel counted.
 func (l *lab) flood(ctx context.Context, d time.Duration, perSecond float64) (r FloodResult, err error) {
 	r = FloodResult{Asked: perSecond}
-	to := netip.AddrPortFrom(serverAddr, floodPort)
+	to := netip.AddrPortFrom(l.at.server, floodPort)
 	sink, err := udpSocket(l.server, to, 0) // or there would be answers
 	if err != nil {
 		return r, err
 	}
 	defer unix.Close(sink) //nolint:errcheck // nothing was to be learned from it
-	from, err := udpSocket(l.client, netip.AddrPortFrom(clientAddr, floodPort), 0)
+	from, err := udpSocket(l.client, netip.AddrPortFrom(l.at.client, floodPort), 0)
 	if err != nil {
 		return r, err
 	}

@@ -15,15 +15,25 @@ import (
 // lab is two hosts with a router between them. Each is a namespace, named by a descriptor only.
 type lab struct {
 	client, router, server int
+	at                     addresses
 }
 
-// The addresses of the lab. Nothing else is in its namespaces, so they collide with nothing.
+// addresses are those of a lab. Nothing else is in its namespaces, so they collide with nothing.
+type addresses struct {
+	client, left, right, server netip.Addr
+	bits                        int // of a network
+}
+
 var (
-	clientAddr = netip.MustParseAddr("10.77.1.2")
-	leftAddr   = netip.MustParseAddr("10.77.1.1")
-	rightAddr  = netip.MustParseAddr("10.77.2.1")
-	serverAddr = netip.MustParseAddr("10.77.2.2")
+	addresses4 = addresses{
+		netip.MustParseAddr("10.77.1.2"), netip.MustParseAddr("10.77.1.1"), netip.MustParseAddr("10.77.2.1"), netip.MustParseAddr("10.77.2.2"), 24,
+	}
+	addresses6 = addresses{
+		netip.MustParseAddr("fd77:1::2"), netip.MustParseAddr("fd77:1::1"), netip.MustParseAddr("fd77:2::1"), netip.MustParseAddr("fd77:2::2"), 64,
+	}
 )
+
+func (a *addresses) six() bool { return a.client.Is6() }
 
 // The devices of the lab.
 const (
@@ -31,32 +41,35 @@ const (
 	leftDev   = "left0"
 	rightDev  = "right0"
 	serverDev = "server0"
-	netBits   = 24
 )
 
 // newLab needs CAP_SYS_ADMIN and CAP_NET_ADMIN.
-func newLab() (l *lab, err error) {
-	l = &lab{-1, -1, -1}
+func newLab(at addresses) (l *lab, err error) {
+	l = &lab{-1, -1, -1, at}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.close())
 		}
 	}()
 	for _, fd := range []*int{&l.client, &l.router, &l.server} {
-		if *fd, err = newHost(); err != nil {
+		if *fd, err = newHost(at.six()); err != nil {
 			return nil, err
 		}
 	}
-	if err := cable(l.client, clientDev, clientAddr, l.router, leftDev, leftAddr); err != nil {
+	if err := l.cable(l.client, clientDev, at.client, l.router, leftDev, at.left); err != nil {
 		return nil, err
 	}
-	if err := cable(l.router, rightDev, rightAddr, l.server, serverDev, serverAddr); err != nil {
+	if err := l.cable(l.router, rightDev, at.right, l.server, serverDev, at.server); err != nil {
 		return nil, err
 	}
-	if err := sysctl(l.router, "ipv4/ip_forward", "1"); err != nil {
+	forwarding := "ipv4/ip_forward"
+	if at.six() {
+		forwarding = "ipv6/conf/all/forwarding"
+	}
+	if err := sysctl(l.router, forwarding, "1"); err != nil {
 		return nil, err
 	}
-	for fd, via := range map[int]netip.Addr{l.client: leftAddr, l.server: rightAddr} {
+	for fd, via := range map[int]netip.Addr{l.client: at.left, l.server: at.right} {
 		if err := links.In(fd, func(c *links.Conn) error { return c.Gateway(via) }); err != nil {
 			return nil, err
 		}
@@ -65,16 +78,15 @@ func newLab() (l *lab, err error) {
 }
 
 // newHost makes a namespace that speaks when it is spoken to only.
-func newHost() (fd int, err error) {
+func newHost(six bool) (fd int, err error) {
 	if fd, err = netns.New(); err != nil {
 		return -1, err
 	}
-	for _, s := range [][2]string{
-		{"ipv4/conf/all/rp_filter", "0"},
-		{"ipv4/conf/default/rp_filter", "0"},
-		{"ipv6/conf/all/disable_ipv6", "1"},
-		{"ipv6/conf/default/disable_ipv6", "1"}, // no neighbour discovery while we measure
-	} {
+	settings := [][2]string{{"ipv4/conf/all/rp_filter", "0"}, {"ipv4/conf/default/rp_filter", "0"}}
+	if !six { // no neighbour discovery while we measure
+		settings = append(settings, [2]string{"ipv6/conf/all/disable_ipv6", "1"}, [2]string{"ipv6/conf/default/disable_ipv6", "1"})
+	}
+	for _, s := range settings {
 		if err := sysctl(fd, s[0], s[1]); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fd, err
 		}
@@ -83,7 +95,7 @@ func newHost() (fd int, err error) {
 }
 
 // cable joins two hosts.
-func cable(a int, devA string, addrA netip.Addr, b int, devB string, addrB netip.Addr) error {
+func (l *lab) cable(a int, devA string, addrA netip.Addr, b int, devB string, addrB netip.Addr) error {
 	if err := links.In(a, func(c *links.Conn) error { return c.Veth(devA, devB, b) }); err != nil {
 		return err
 	}
@@ -99,7 +111,7 @@ func cable(a int, devA string, addrA netip.Addr, b int, devB string, addrB netip
 	}
 	for _, e := range ends {
 		err := links.In(e.ns, func(c *links.Conn) error {
-			_, err := c.Configure(e.dev, netip.PrefixFrom(e.addr, netBits))
+			_, err := c.Configure(e.dev, netip.PrefixFrom(e.addr, l.at.bits))
 			return err
 		})
 		if err != nil {

@@ -66,7 +66,7 @@ func (l *lab) latency(ctx context.Context, d time.Duration) (LatencyResult, erro
 }
 
 func (l *lab) newTrips() (t *trips, err error) {
-	client, server := netip.AddrPortFrom(clientAddr, latencyPort), netip.AddrPortFrom(serverAddr, latencyPort)
+	client, server := netip.AddrPortFrom(l.at.client, latencyPort), netip.AddrPortFrom(l.at.server, latencyPort)
 	t = &trips{LatencyResult: newLatencyResult()}
 	if t.server, err = udpSocket(l.server, server, lateMicros); err != nil {
 		return nil, err

@@ -65,12 +65,12 @@ func (l *lab) rate(ctx context.Context, d time.Duration, window int) (RateResult
 }
 
 func (l *lab) newRate(window int) (r *rate, err error) {
-	to := netip.AddrPortFrom(serverAddr, ratePort)
+	to := netip.AddrPortFrom(l.at.server, ratePort)
 	r = &rate{window: window, out: newBurst(), in: newBurst()}
 	if r.to, err = udpSocket(l.server, to, lateMicros); err != nil {
 		return nil, err
 	}
-	if r.from, err = udpSocket(l.client, netip.AddrPortFrom(clientAddr, ratePort), lateMicros); err != nil {
+	if r.from, err = udpSocket(l.client, netip.AddrPortFrom(l.at.client, ratePort), lateMicros); err != nil {
 		_ = unix.Close(r.to)
 		return nil, err
 	}

@@ -10,8 +10,12 @@ import (
 )
 
 // iptables finds the program by which peers' users divert.
-func iptables() (string, error) {
-	for _, name := range []string{"iptables-nft", "iptables"} {
+func iptables(six bool) (string, error) {
+	names := []string{"iptables-nft", "iptables"}
+	if six {
+		names = []string{"ip6tables-nft", "ip6tables"}
+	}
+	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
@@ -21,7 +25,7 @@ func iptables() (string, error) {
 
 // divert has the router send all that it forwards to Queue, as long as the lab is there. Where nobody has bound it, all goes on.
 func (l *lab) divert() error {
-	path, err := iptables()
+	path, err := iptables(l.at.six())
 	if err != nil {
 		return err
 	}

@@ -16,14 +16,18 @@ type measure struct {
 	name string
 	by   string
 	bare bool // variants that do not divert tell something
+	at   addresses
+	only []string // these variants; nil: all
 	take func(ctx context.Context, t *trial, s *bench.Sample) error
 }
 
 var measures = []measure{
-	{MeasureRate, bench.ByRate, true, takeRate},
-	{MeasureTCP, bench.ByBytes, true, takeTCP},
-	{MeasureLatency, AddedTime, false, takeLatency},
-	{MeasureFlood, ArrivedShare, false, takeFlood},
+	{MeasureRate, bench.ByRate, true, addresses4, nil, takeRate},
+	{MeasureTCP, bench.ByBytes, true, addresses4, nil, takeTCP},
+	{MeasureLatency, AddedTime, false, addresses4, nil, takeLatency},
+	{MeasureApart, AddedTime, false, addresses4, []string{Ours, OurSpin, NoQueue, PeerBatch}, takeLatency},
+	{MeasureFlood, ArrivedShare, false, addresses4, nil, takeFlood},
+	{MeasureRate6, bench.ByRate, true, addresses6, []string{Ours, OurOther, NoQueue, PeerBatch}, takeRate},
 }
 
 // The filters of our programs.
@@ -61,11 +65,17 @@ func (c Config) variants(m measure) []bench.Variant {
 		all = append(all, m.variant(OurOther, "a handle whose filter matches nothing of it", own(HandleLoop, matchNone)),
 			m.variant(OurCut, "flows are judged when they are seen, and stay in the kernel", own(JudgeLoop, matchAll)))
 	}
+	if m.name == MeasureApart {
+		all = append(all, m.variant(OurSpin, "looks for packets without a pause for a while before it waits", own(SpinLoop, matchAll)))
+	}
 	all = append(all, m.variant(NoQueue, "the router forwards, and nobody diverts", contestant{}))
 	for _, p := range c.Peers {
 		v := m.variant(p.Name, p.About, contestant{argv: p.Argv, why: p.Why, peer: true, rule: !p.OwnRule, ready: cmp.Or(p.Ready, readyLine), settle: p.Settle, window: p.Window})
 		v.Peer = true
 		all = append(all, v)
+	}
+	if m.only != nil {
+		all = slices.DeleteFunc(all, func(v bench.Variant) bool { return !slices.Contains(m.only, v.Name) })
 	}
 	return all
 }
@@ -99,7 +109,7 @@ func (m measure) variant(name, about string, c contestant) bench.Variant {
 // begin makes a lab for a contestant, and has its program run once to see that it can.
 func (m measure) begin(ctx context.Context, c contestant) (t *trial, err error) {
 	t = &trial{measure: m, contestant: c}
-	if t.lab, err = newLab(); err != nil {
+	if t.lab, err = newLab(m.at); err != nil {
 		return nil, bench.Unablef("%v", err)
 	}
 	err = t.try(ctx)

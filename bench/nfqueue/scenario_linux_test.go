@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -74,7 +75,11 @@ func TestScenario(t *testing.T) {
 func check(t *testing.T, r *bench.Result) {
 	t.Helper()
 	name := r.Params.Get("measure")
-	for _, v := range []string{Ours, OurPipeline, NoQueue, PeerReadme, "nobody"} {
+	variants := []string{Ours, OurPipeline, NoQueue, PeerReadme, "nobody"}
+	if only := measures[slices.IndexFunc(measures, func(m measure) bool { return m.name == name })].only; only != nil {
+		variants = slices.DeleteFunc(slices.Clone(only), func(v string) bool { return v == PeerBatch })
+	}
+	for _, v := range variants {
 		o := r.Outcome(v)
 		switch {
 		case o == nil:

@@ -18,8 +18,12 @@ const (
 
 // udpSocket opens a socket in a namespace, bound to an address; the caller closes it. Receiving waits at most waitMicros.
 func udpSocket(ns int, at netip.AddrPort, waitMicros int64) (fd int, err error) {
+	family := unix.AF_INET
+	if at.Addr().Is6() {
+		family = unix.AF_INET6
+	}
 	err = netns.Do(ns, func() error {
-		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		return err
 	})
 	if err != nil {
@@ -53,6 +57,9 @@ func connect(fd int, to netip.AddrPort) error {
 }
 
 func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is6() {
+		return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	}
 	return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
 }
 

@@ -53,7 +53,7 @@ func (l *lab) tcp(ctx context.Context, d time.Duration) (TCPResult, error) {
 func (l *lab) connection(ctx context.Context) (from, to net.Conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	at := net.TCPAddrFromAddrPort(netip.AddrPortFrom(serverAddr, tcpPort))
+	at := net.TCPAddrFromAddrPort(netip.AddrPortFrom(l.at.server, tcpPort))
 	var listener *net.TCPListener
 	err = netns.Do(l.server, func() error {
 		listener, err = net.ListenTCP("tcp4", at)

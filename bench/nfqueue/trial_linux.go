@@ -12,6 +12,7 @@ import (
 
 const (
 	headerLen  = 28   // bytes of IPv4 and UDP before the payload
+	headerLen6 = 48   // the same of IPv6
 	segmentLen = 1448 // bytes of payload in a TCP segment with time stamps, at an MTU of 1500
 
 	latencyWithout = 4 // that part of a run's time is spent to learn what a round trip takes without the program
@@ -34,21 +35,11 @@ type trial struct {
 // run takes the measure once.
 func (t *trial) run(ctx context.Context, d time.Duration) (s bench.Sample, err error) {
 	t.time, s.Loss = d, map[string]uint64{}
-	if t.name == MeasureLatency { // the program inherits the processor
-		back, err := stayOnLast()
-		if err != nil {
-			return s, err
-		}
-		defer back()
-		r, err := t.lab.latency(ctx, d/latencyWithout)
-		if err != nil {
-			return s, err
-		}
-		t.without = r.Began.Percentile(50)
-	}
-	if t.program, err = t.begun(ctx); err != nil {
+	back, err := t.settle(ctx, d)
+	if err != nil {
 		return s, err
 	}
+	defer back()
 	t.tally = t.end
 	defer func() {
 		tally, ended := t.tally()
@@ -62,6 +53,44 @@ func (t *trial) run(ctx context.Context, d time.Duration) (s bench.Sample, err e
 		return bench.Sample{Loss: map[string]uint64{causeProgram + "it failed: " + err.Error(): 1}}, nil
 	}
 	return s, err
+}
+
+// settle begins the program. Where round trips are measured, that is on the processor of this thread, or on another one, and what they
+// take without it is measured first.
+func (t *trial) settle(ctx context.Context, d time.Duration) (back func(), err error) {
+	if t.name != MeasureLatency && t.name != MeasureApart {
+		t.program, err = t.begun(ctx)
+		return func() {}, err
+	}
+	if back, err = stayOnLast(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			back()
+		}
+	}()
+	r, err := t.lab.latency(ctx, d/latencyWithout)
+	if err != nil {
+		return back, err
+	}
+	t.without = r.Began.Percentile(50)
+	if t.name == MeasureApart {
+		return back, t.beginApart(ctx)
+	}
+	t.program, err = t.begun(ctx) // it inherits the processor
+	return back, err
+}
+
+// beginApart begins the program on the first processor.
+func (t *trial) beginApart(ctx context.Context) error {
+	back, err := stayOn(0)
+	if err != nil {
+		return err
+	}
+	defer back()
+	t.program, err = t.begun(ctx)
+	return err
 }
 
 func (t *trial) begun(ctx context.Context) (*program, error) {
@@ -105,13 +134,21 @@ func (t *trial) watch(s *bench.Sample, f func() error) error {
 	return nil
 }
 
+// length is a datagram's with its headers.
+func (t *trial) length() uint64 {
+	if t.lab.at.six() {
+		return payloadLen + headerLen6
+	}
+	return payloadLen + headerLen
+}
+
 func takeRate(ctx context.Context, t *trial, s *bench.Sample) error {
 	return t.watch(s, func() error {
 		r, err := t.lab.rate(ctx, t.time, cmp.Or(t.window, windowDefault))
 		if r.Sent != r.Received+r.Lost {
 			err = errors.Join(err, fmt.Errorf("sent %d, but %d arrived and %d did not", r.Sent, r.Received, r.Lost))
 		}
-		s.Ops, s.Packets, s.Bytes, s.Elapsed = r.Received, r.Received, r.Received*(payloadLen+headerLen), r.Elapsed
+		s.Ops, s.Packets, s.Bytes, s.Elapsed = r.Received, r.Received, r.Received*t.length(), r.Elapsed
 		s.Loss["on the way"], s.Loss["damaged"] = r.Lost, r.Damaged
 		s.Extra = map[string]float64{"reordered": float64(r.Reordered)}
 		return err
@@ -150,7 +187,7 @@ func takeFlood(ctx context.Context, t *trial, s *bench.Sample) error {
 		return err
 	}
 	r.settle(tally.Lost)
-	s.Ops, s.Packets, s.Bytes, s.Elapsed = r.Arrived, r.Arrived, r.Arrived*(payloadLen+headerLen), r.Elapsed
+	s.Ops, s.Packets, s.Bytes, s.Elapsed = r.Arrived, r.Arrived, r.Arrived*t.length(), r.Elapsed
 	s.Loss = r.Lost
 	s.Extra = map[string]float64{
 		ArrivedShare: float64(r.Arrived) / float64(max(r.Offered, 1)), "offered/s": r.PerSecond(), LostInUserSpace: float64(r.inUserSpace()) / float64(max(r.Offered, 1)),

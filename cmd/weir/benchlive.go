@@ -44,6 +44,22 @@ var liveTables = map[string]liveTable{
 			}
 		},
 	},
+	nfqueue.MeasureApart: {
+		"the same, the program on another CPU",
+		[]string{">trip", ">added", ">CPU", ">p50", ">p99", ">lost"},
+		func(o *bench.Outcome) []any {
+			return []any{
+				nanos(o, nfqueue.TripTime), nanos(o, nfqueue.AddedTime), nanos(o, bench.ByCPU), latencyOf(o, "p50"), latencyOf(o, "p99"), lost(o),
+			}
+		},
+	},
+	nfqueue.MeasureRate6: {
+		"datagrams of 112 bytes of IPv6 in a closed loop",
+		[]string{">packets/s", ">CPU", ">lost", ">reordered"},
+		func(o *bench.Outcome) []any {
+			return []any{rate(o), nanos(o, bench.ByCPU), lost(o), most(o, "reordered")}
+		},
+	},
 	nfqueue.MeasureFlood: {
 		"200,000 datagrams a second, whether they arrive or not; losses of all runs by cause",
 		[]string{">offered/s", ">arrived", ">CPU", "lost"},

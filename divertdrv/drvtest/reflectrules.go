@@ -17,7 +17,7 @@ var reflectRules = []Rule{
 	{"reflect/never-each-other", "WinDivert 5.1, cannot capture other REFLECT handles", needsReflect, reflectOthers},
 	{"reflect/filter", "WinDivert 7, layer and priority", needsReflect, reflectFilter},
 	{"reflect/all-handles-see-all", "WinDivert 5.4, WINDIVERT_FLAG_SNIFF is mandatory", needsReflect, reflectAll},
-	{"reflect/events-are-shed-like-packets", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_LENGTH", append(needsReflect, needQueueLength), reflectShed},
+	{"reflect/events-are-shed-like-packets", "WinDivert 5.11, WINDIVERT_PARAM_QUEUE_LENGTH", append(needsReflect, needQueueLength, needQueueTime), reflectShed},
 	{"reflect/other-layers", "WinDivert 5.1", append(needsReflect, needLayerForward), reflectLayers},
 }
 
@@ -132,6 +132,7 @@ func reflectAll(p *probe) {
 func reflectShed(p *probe) {
 	h := p.watch(filterReflect, divertdrv.LayerReflect)
 	p.set(h, addr.QueueLength, shortest)
+	p.set(h, addr.QueueTime, 16000) // a busy machine opens few handles in a second
 	for range shortest/2 + 3 {
 		p.shutClosed(p.reflected("false", 0))
 	}

@@ -69,9 +69,12 @@ type in struct {
 
 	full struct { // messages and bytes since the kernel's queue was seen empty
 		messages, bytes uint64
+		since           int64 // as now; 0: it was seen empty
 	}
-	now   int64 // nanoseconds since started, once per receive
-	stamp int64 // nanoseconds of the Unix epoch, the same
+	now     int64 // nanoseconds since started, once per receive
+	stamp   int64 // nanoseconds of the Unix epoch, the same
+	present int64 // as now: until then there is a reader
+	away    bool  // the keeper found none
 }
 
 // out is the sending side.

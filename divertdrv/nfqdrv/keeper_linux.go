@@ -9,6 +9,9 @@ import (
 // it seems.
 const keepEvery = 10 * time.Millisecond
 
+// awayAfter is how long after a Recv its reader is thought to come again: on a busy machine it may not run for some looks.
+const awayAfter = 5 * keepEvery
+
 // keeper looks after a handle's queue while nobody reads it: the kernel can only refuse the newest packets, but a queue sheds its
 // oldest, and those that waited too long. It rests while a Recv waits, so an idle handle costs nothing.
 type keeper struct {
@@ -52,7 +55,9 @@ func (c *conn) keep() {
 			return
 		}
 		c.in.look()
-		c.pump()
+		if c.in.away = c.in.now >= c.in.present; c.in.away || c.behind() {
+			c.pump() // of what waits, only what the limits allow is kept
+		}
 		c.in.backlog.expire(c.in.now)
 		c.tell()
 	}

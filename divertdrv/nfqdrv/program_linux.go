@@ -52,20 +52,23 @@ func (c *conn) rule(at *place, p *ebpf.Program, failClosed bool) rules.Rule {
 	return r
 }
 
-// load loads the program of one place: what the handle itself, or one that is not above it, injected is passed by, and all else asked.
+// load loads the program of one place. What the handle itself, or one that is not above it, injected is passed by: that is looked for
+// behind the filter, since it costs more than most filters, and what does not match is not to pay for it.
 func (c *conn) load(low *lower.Result, place int) (*ebpf.Program, error) {
 	at := c.filters().places[place].at
-	code := lower.Code{Before: c.driver.shared.registry.Prologue(origin(at), c.rank, lower.LabelNoMatch)}
+	match := c.driver.shared.registry.Prologue(origin(at), c.rank, lower.LabelNoMatch)
 	switch {
 	case c.copier != nil:
-		code.Match = c.copier.instructions(place)
+		match = append(match, c.copier.instructions(place)...)
 	case c.judged != nil:
-		code.Match = c.judged.Program()
+		match = append(match, c.judged.Program()...)
 	case c.dropper.m != nil:
-		code.Match = append(c.dropper.add("Counted"), asm.Mov.Imm(asm.R0, 1), asm.Return())
+		match = append(append(match, c.dropper.add("Counted")...), asm.Mov.Imm(asm.R0, 1), asm.Return())
+	default:
+		match = append(match, asm.Mov.Imm(asm.R0, 1), asm.Return())
 	}
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "weir_filter", Type: ebpf.SocketFilter, Instructions: low.Program(code), License: "GPL", // helpers ask for it
+		Name: "weir_filter", Type: ebpf.SocketFilter, Instructions: low.Program(lower.Code{Match: match}), License: "GPL", // helpers ask for it
 	})
 	switch {
 	case errors.Is(err, unix.EPERM):

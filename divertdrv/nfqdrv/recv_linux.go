@@ -21,8 +21,15 @@ func (c *conn) Recv(b *divertdrv.Batch) error {
 	}
 	c.in.mu.Lock()
 	defer c.in.mu.Unlock()
-	for {
+	if c.in.away || c.in.backlog.n > 0 || c.in.full.messages > 0 { // else what is here came with the last look
 		c.in.look()
+	}
+	if c.in.away {
+		c.pump()
+		c.in.away = false
+	}
+	for {
+		c.in.present = c.in.now + int64(awayAfter)
 		c.fill(b)
 		c.tell()
 		if b.Len() > 0 {
@@ -31,6 +38,7 @@ func (c *conn) Recv(b *divertdrv.Batch) error {
 		if err := c.receive(); err != nil {
 			return err
 		}
+		c.in.look()
 	}
 }
 
@@ -68,7 +76,7 @@ func (c *conn) read(w queue.Wait) (some bool, err error) {
 	if n, full := c.queue.Received(); full {
 		c.in.full.messages += uint64(n)
 	} else {
-		c.in.full.messages, c.in.full.bytes = 0, 0
+		c.in.full.messages, c.in.full.bytes, c.in.full.since = 0, 0, 0
 	}
 	return some, err
 }
@@ -77,11 +85,14 @@ func (c *conn) read(w queue.Wait) (some bool, err error) {
 func (in *in) look() {
 	now := time.Now()
 	in.now, in.stamp = int64(now.Sub(started)), now.UnixNano()
+	if in.full.since == 0 && in.full.messages > 0 {
+		in.full.since = in.now
+	}
 }
 
 // fill moves packets into b: first those that the keeper took in, then those that were just received.
 func (c *conn) fill(b *divertdrv.Batch) {
-	if c.overfull() {
+	if c.overfull() && c.behind() {
 		c.pump()
 	}
 	c.fromBacklog(b)
@@ -108,6 +119,14 @@ func (c *conn) overfull() bool {
 	return c.in.full.messages >= limit[addr.QueueLength].Load() || c.in.full.bytes >= limit[addr.QueueSize].Load()
 }
 
+// behind says that a reader has not caught up with what comes for half of the longest time that a packet may wait. Until then what
+// it has not read stays in the kernel's queue, which is longer than the limits allow: a reader that is kept from its processor for a
+// moment loses nothing, and none of its time goes to what it will shed.
+func (c *conn) behind() bool {
+	patience := int64(c.in.backlog.limit[addr.QueueTime].Load()) * 1e6 / 2
+	return c.in.full.since != 0 && c.in.now-c.in.full.since >= patience
+}
+
 // pump takes all that waits in the kernel into the backlog, which keeps to the limits.
 func (c *conn) pump() {
 	for {
@@ -119,7 +138,7 @@ func (c *conn) pump() {
 		}
 		c.in.look()
 	}
-	c.in.full.messages, c.in.full.bytes = 0, 0
+	c.in.full.messages, c.in.full.bytes, c.in.full.since = 0, 0, 0
 }
 
 // sift decides about in.packet: it is b's, or the backlog's where b is nil or has no room; or it is none of the handle's.

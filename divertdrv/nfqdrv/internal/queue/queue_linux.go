@@ -26,7 +26,7 @@ const (
 	DefaultFirst  = 40000 // above what administrators number by hand
 	DefaultLength = 16384
 	DefaultMemory = 64 << 20
-	DefaultBatch  = 32 // more messages in one call save nothing
+	DefaultBatch  = 64 // half as many cost a tenth more CPU time a packet
 )
 
 // numbersTried bounds the trial.

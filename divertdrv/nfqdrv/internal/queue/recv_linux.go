@@ -49,7 +49,7 @@ type Wait uint8
 // The ways to wait.
 const (
 	NoWait Wait = iota // not at all
-	Doze               // some milliseconds at most, see doze
+	Doze               // a tenth of a second at most, see doze; not at all where others doze
 	Block              // until there is a message; Wake is one
 )
 
@@ -61,7 +61,7 @@ func (q *Queue) Recv(w Wait) (bool, error) {
 		if q.closed.Load() {
 			return false, ErrClosed
 		}
-		n, errno := q.receive(w)
+		n, errno := q.wait(w)
 		switch {
 		case errno == 0:
 			q.in.n = n
@@ -75,33 +75,54 @@ func (q *Queue) Recv(w Wait) (bool, error) {
 	}
 }
 
-// dozeTime bounds a doze. The kernel rounds it up to one or two of its ticks, so it is 1 to 20 ms.
-const dozeTime = time.Microsecond
+// A doze is up to dozes sleeps of dozeTime each. The kernel rounds that up to one or two of its ticks, so a sleep is 1 to 20 ms.
+const (
+	dozeTime = time.Microsecond
+	dozes    = 12
+)
 
 // dozing counts the dozes of all queues.
 var dozing atomic.Int32
 
-// receive asks the kernel once.
+// doze waits for a while without telling Go's scheduler.
 //
-// Go's scheduler is told only where it may block for long. A thread that blocks and says so has its place in the scheduler taken away
-// within tens of microseconds, by a thread that is woken for it, and has to find a new one when a packet comes: that costs several
-// times what the packet does. So while packets come it sleeps unannounced. Other goroutines may wait for its place as for that of one
-// that computes, which may keep it as long; the collector ends a doze by its signal. What is ready when it begins does not wait.
-func (q *Queue) receive(w Wait) (int, unix.Errno) {
-	flags := uintptr(unix.MSG_DONTWAIT)
+// A thread that blocks and says so has its place in the scheduler taken away within tens of microseconds, by a thread that is woken for
+// it, and has to find a new one when a packet comes: that costs several times what the packet does. So while packets come it sleeps
+// unannounced. One place is left for other goroutines; where there is only one, they get it before each sleep, and may wait for it as
+// long as that takes. The collector ends a sleep by its signal.
+func (q *Queue) doze() (n int, errno unix.Errno) {
+	places := int32(runtime.GOMAXPROCS(0))
+	defer dozing.Add(-1)
+	if dozing.Add(1) > max(places-1, 1) {
+		return 0, unix.EAGAIN
+	}
+	for range dozes {
+		if places == 1 {
+			runtime.Gosched()
+		}
+		n, errno = q.receive(unix.MSG_WAITFORONE) // the socket's time limit is dozeTime
+		if errno != unix.EAGAIN && errno != unix.EINTR || q.closed.Load() {
+			break
+		}
+	}
+	return n, errno
+}
+
+// wait asks the kernel once.
+func (q *Queue) wait(w Wait) (int, unix.Errno) {
 	switch w {
 	case NoWait:
-	case Doze: // the socket's time limit is dozeTime
-		if dozing.Add(1) >= int32(runtime.GOMAXPROCS(0)) {
-			runtime.Gosched() // nobody else may have a place for who is ready
-		}
-		defer dozing.Add(-1)
-		flags = unix.MSG_WAITFORONE
+	case Doze:
+		return q.doze()
 	case Block:
 		if _, err := unix.Poll(q.in.poll[:], -1); err != nil {
 			return 0, err.(unix.Errno) //nolint:errorlint // it is what a system call returned
 		}
 	}
+	return q.receive(unix.MSG_DONTWAIT)
+}
+
+func (q *Queue) receive(flags uintptr) (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(q.fd), uintptr(unsafe.Pointer(&q.in.msgs[0])), uintptr(len(q.in.msgs)), flags, 0, 0)
 	return int(n), errno
 }

@@ -137,12 +137,8 @@ func (v *Verdicts) Flush() error {
 		return nil
 	}
 	defer v.reset()
-	v.msg.Iov = &v.vectors[0]
-	v.msg.SetIovlen(len(v.vectors))
 	for busy := 0; ; {
-		// The kernel carries it out at once and never waits, so Go's scheduler is not told; see receive.
-		_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(v.q.fd), uintptr(unsafe.Pointer(&v.msg)), 0)
-		switch errno {
+		switch errno := v.send(); errno {
 		case 0:
 			return nil
 		case unix.EINTR:
@@ -155,6 +151,18 @@ func (v *Verdicts) Flush() error {
 			return fmt.Errorf("send %d verdicts to queue %d: %w", v.n, v.q.number, errno)
 		}
 	}
+}
+
+// send asks the kernel once. It carries out all at once and never waits, so Go's scheduler is not told; see doze.
+func (v *Verdicts) send() (errno unix.Errno) {
+	if len(v.vectors) == 1 { // no payload: nothing but its bytes for the kernel to fetch
+		_, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(v.q.fd), uintptr(unsafe.Pointer(&v.heads[0])), uintptr(len(v.heads)), 0, 0, 0)
+		return errno
+	}
+	v.msg.Iov = &v.vectors[0]
+	v.msg.SetIovlen(len(v.vectors))
+	_, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, uintptr(v.q.fd), uintptr(unsafe.Pointer(&v.msg)), 0)
+	return errno
 }
 
 func (v *Verdicts) reset() {
