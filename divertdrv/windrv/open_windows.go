@@ -41,7 +41,7 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{handle: h, layer: l, flags: o.Flags, holdMax: d.config.HoldMax, reads: d.config.Reads, depth: 1, chunk: 1, want: divertdrv.MTUMax}
+	c := &conn{handle: h, layer: l, flags: o.Flags, holdMax: d.config.HoldMax, reads: d.config.Reads, depth: 1, want: divertdrv.MTUMax}
 	if again {
 		c.filter = f
 	}
