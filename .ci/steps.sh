@@ -65,6 +65,23 @@ retry() {
 	return 1
 }
 
+# need PROGRAM:PACKAGE...: installs Debian's packages whose programs are missing.
+need() {
+	local missing=() pair
+	for pair in "$@"; do
+		command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+	done
+	((${#missing[@]})) || return 0
+	echo "installing ${missing[*]}"
+	if ((EUID != 0)); then
+		echo "not root: install them with apt-get install ${missing[*]}" >&2
+		return 1
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	retry apt-get -qq update
+	retry apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
 # fuzz_folders: every folder with a fuzz target.
 fuzz_folders() {
 	git ls-files -co --exclude-standard '*_test.go' | xargs -r grep -l '^func Fuzz' | xargs -r -n1 dirname | sort -u

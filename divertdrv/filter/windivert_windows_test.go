@@ -3,6 +3,7 @@ package filter
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -135,6 +136,24 @@ func (l *library) summed(pkt []byte, flags wire.ChecksumFlags) (b []byte, done w
 	return bytes.Clone(l.mem.packet[:len(pkt)]), done, r != 0
 }
 
+// A seed found the one with the suffix b: WinDivert's library crashed.
+func TestMisplaced(t *testing.T) {
+	for text, want := range map[string]bool{
+		"(tcp or ? udp : ip)":            true,
+		"(false >= -b ? false : true)":   true,
+		"(packet ? udp : ip)":            true,
+		"(packet[65535 ? udp : ip)":      true,
+		"(tcp ? udp : ip)":               false,
+		"tcp ? udp : ip":                 true, // not in parentheses: refused without a crash
+		"(tcp or udp ? udp : ip) or tcp": false,
+		"(tcp ? udp : )":                 false,
+	} {
+		if got := misplaced(text, addr.Network); got != want {
+			t.Errorf("%q: %t, want %t", text, got, want)
+		}
+	}
+}
+
 // TestAgainstWinDivert asks WinDivert's library and ours the same 100,000 random questions.
 func TestAgainstWinDivert(t *testing.T) {
 	l := loadLibrary(t)
@@ -170,7 +189,7 @@ type differences struct {
 	beyond     int // a TCP header that says it is longer than the packet: WinDivert sums what lies behind
 	unreadable int // texts that WinDivert's FormatFilter writes and its compiler refuses
 	longer     int // packet[…] and length where there are bytes behind the packet: WinDivert counts them in
-	fatal      int // texts with a ? where a test should stand, which are not asked: WinDivert may crash
+	fatal      int // texts with a ? where a test or a number should stand, which are not asked: WinDivert may crash
 	position   int // of a parse error
 	groups     int // IPv6 addresses of 8 groups with a :: for none, or of more
 }
@@ -206,7 +225,7 @@ func (c *comparer) one() {
 	}
 	_, text := c.filters(layer, &a, pkt).expr(c.dice(4))
 	if c.chance(10) {
-		if text = c.damage(text); misplaced.MatchString(text) {
+		if text = c.damage(text); misplaced(text, layer) {
 			c.known.fatal++
 			return
 		}
@@ -214,8 +233,13 @@ func (c *comparer) one() {
 	c.filter(text, layer, &a, pkt)
 }
 
-// misplaced finds a ? where a test should stand. WinDivert's compiler then goes on with what was in its memory, and may crash.
-var misplaced = regexp.MustCompile(`(^|[(!?:=<>-]|\b(or|and|not)|&&|\|\|)\s*\?`)
+// misplaced finds a ? where a test or a number should stand, by the place of the error: words alone do not tell, since the lone
+// suffix b is no token. WinDivert's compiler then goes on with what was in its memory, and may crash.
+func misplaced(text string, layer addr.Layer) bool {
+	var e *Error
+	_, err := Parse(text, layer, Compat22())
+	return errors.As(err, &e) && e.Pos < len(text) && strings.HasPrefix(strings.TrimLeft(text[e.Pos:], " b"), "?")
+}
 
 // damage changes a text in one place.
 func (c *comparer) damage(text string) string {

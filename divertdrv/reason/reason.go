@@ -37,6 +37,7 @@ const (
 	NoListener                  // nobody listens at its port; told at discard layers only
 	CalloutMissing              // blocked by a filter whose callout is not registered
 	Limited                     // more than a rate limit allows
+	SendDoubtful                // sent with others of which some were refused; the driver does not say which
 	end
 )
 
@@ -52,7 +53,7 @@ var names = [Count]string{
 	"unmarked", "filter", "callout", "absorbed", "rejected", "callout-panic", "send-failed", "hold-full", "expired",
 	"abandoned", "shutdown", "too-big", "hop-limit", "malformed", "defer-full", "drop-handle", "queue-length",
 	"queue-size", "queue-time", "no-memory", "overload", "fault", "loop",
-	"fragmented", "aborted", "no-listener", "callout-missing", "limited",
+	"fragmented", "aborted", "no-listener", "callout-missing", "limited", "send-doubtful",
 }
 
 // String returns the cause's name: lower case, words joined by hyphens.

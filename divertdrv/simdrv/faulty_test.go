@@ -202,11 +202,12 @@ func TestDriverDeathWakes(t *testing.T) {
 	}
 }
 
-// Many goroutines at all of it while the driver dies: nobody hangs, and the law holds.
+// Many goroutines at all of it while the driver dies: nobody hangs, and the law holds. On a busy machine those who send may use up its
+// life before anything is received, so there are more lives if no packet met a fault.
 func TestDriverDiesUnderLoad(t *testing.T) {
 	faults := uint64(0)
-	for seed := range uint64(8) {
-		x := newFaulty(t, DriverFaults{Seed: seed, Refuse: 0.1, DieAfter: 200 + int(seed)*50})
+	for seed := uint64(0); seed < 8 || faults == 0 && seed < 200; seed++ {
+		x := newFaulty(t, DriverFaults{Seed: seed, Refuse: 0.1, DieAfter: 200 + int(seed%8)*50})
 		var all sync.WaitGroup
 		all.Go(func() {
 			for b := divertdrv.NewBatch(8, 1<<16); x.h.Recv(b) == nil; {

@@ -34,7 +34,7 @@ type conn struct {
 
 	sending sync.Mutex // guards what follows
 	sender  *operation
-	chunk   int // unchanged packets that go in one request now, 1..BatchMax
+	pace    pace
 
 	asking sync.Mutex // guards asker
 	asker  *operation // parameters and shutdown

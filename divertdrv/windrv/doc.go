@@ -22,10 +22,12 @@
 // # What is not known when a send fails
 //
 // WinDivert's driver goes on after a packet that the stack refuses, and answers for all that it was given with the last refusal.
-// Packets that may foreseeably be refused (injected, changed, released, and those of other drivers) therefore go one by one, and
-// Stats knows each. What passes unchanged goes in chunks, which grow from 1 to 255 packets while all goes well. When one fails it is
-// known that at least one of its packets did not go and not which: none is sent twice, all of it counts as dropped by send-failed,
-// and what follows goes one by one again.
+// Packets that may foreseeably be refused (injected, changed, released, larger than 1500 bytes, and those of other drivers) therefore
+// go one by one, and Stats knows each. What else passes unchanged goes in chunks, which grow from 1 to 255 packets while all goes well.
+// When one fails, none of it is sent twice, for the most of it may have gone. If the driver refused it as a whole (the handle is shut
+// down or closed) that is what counts; else all of it counts as dropped by send-doubtful: at least one packet of it did not go. What
+// follows goes one by one again, at least 64 packets and more each time that chunks fail soon again, so that what goes on being
+// refused is known packet by packet, as send-failed.
 //
 // # What differs from the simulator
 //

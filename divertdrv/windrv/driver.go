@@ -52,6 +52,14 @@ func (d *Driver) Open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	return d.open(f, l, o)
 }
 
+// machine says what a machine lacks, by Go's name for its kind.
+func machine(arch string) error {
+	if arch == "amd64" {
+		return nil
+	}
+	return fmt.Errorf("%w: WinDivert has a signed driver for amd64, and none for %s", divertdrv.ErrNoDriver, arch)
+}
+
 func supported(o *divertdrv.Options) error {
 	switch {
 	case o.Readers > 1:

@@ -16,8 +16,8 @@ import (
 )
 
 func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Options) (divertdrv.Conn, error) {
-	if runtime.GOARCH != "amd64" {
-		return nil, fmt.Errorf("%w: WinDivert has a signed driver for amd64, and none for %s", divertdrv.ErrNoDriver, runtime.GOARCH)
+	if err := machine(runtime.GOARCH); err != nil {
+		return nil, err
 	}
 	run, again, err := forDriver(f, o.Flags)
 	if err != nil {
@@ -41,7 +41,7 @@ func (d *Driver) open(f *divertdrv.Filter, l divertdrv.Layer, o *divertdrv.Optio
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{handle: h, layer: l, flags: o.Flags, holdMax: d.config.HoldMax, reads: d.config.Reads, depth: 1, chunk: 1, want: divertdrv.MTUMax}
+	c := &conn{handle: h, layer: l, flags: o.Flags, holdMax: d.config.HoldMax, reads: d.config.Reads, depth: 1, want: divertdrv.MTUMax}
 	if again {
 		c.filter = f
 	}

@@ -9,6 +9,10 @@ import (
 	"github.com/weirnet/weir/divertdrv/wire"
 )
 
+// plainSize is the largest packet that goes with others, in bytes: a larger one, which the stack made for a network card to cut, may
+// well be refused.
+const plainSize = 1500
+
 // Complete sends what passes. See the package comment for what goes alone.
 func (c *conn) Complete(b *divertdrv.Batch) error {
 	if c.copies() {
@@ -31,7 +35,7 @@ func (c *conn) Complete(b *divertdrv.Batch) error {
 		switch err := c.mayPass(p.Addr, p.Data, b.Token(i)); {
 		case err != nil:
 			b.Fail(i, divertdrv.CauseOf(err))
-		case b.Changed(i) || p.Addr.Impostor():
+		case b.Changed(i) || p.Addr.Impostor() || len(p.Data) > plainSize:
 			r.flush()
 			if err := c.sendOne(p.Addr, p.Data); err != nil {
 				b.Fail(i, divertdrv.CauseOf(err))
@@ -74,7 +78,7 @@ type run struct {
 }
 
 func (r *run) add(i int, p *divertdrv.Packet) {
-	if r.packets == r.conn.chunk || r.bytes+len(p.Data) > bufferSize {
+	if r.packets == r.conn.pace.chunk() || r.bytes+len(p.Data) > bufferSize {
 		r.flush()
 	}
 	if r.packets == 0 {
@@ -91,19 +95,27 @@ func (r *run) flush() {
 		return
 	}
 	c := r.conn
-	err := c.sender.send(c.handle.Handle, r.packets, r.bytes)
+	packets := r.packets
+	err := c.sender.send(c.handle.Handle, packets, r.bytes)
 	r.packets, r.bytes = 0, 0
+	c.pace.sent(err == nil)
 	if err == nil {
-		c.chunk = min(2*c.chunk, divertdrv.BatchMax)
 		return
 	}
-	c.chunk = 1
-	why := divertdrv.CauseOf(c.sendError(err, nil))
+	why := divertdrv.CauseOf(err)
+	if packets > 1 && !noneWent(err) {
+		why = reason.SendDoubtful
+	}
 	for i := r.first; i <= r.last; i++ {
 		if mark, _ := r.batch.Outcome(i); mark == divertdrv.Pass {
 			r.batch.Fail(i, why)
 		}
 	}
+}
+
+// noneWent says of an error that the driver gives before it looks at the first packet of a request.
+func noneWent(err error) bool {
+	return errors.Is(err, errNoData) || errors.Is(err, errInvalidHandle) || errors.Is(err, errBadCommand) || errors.Is(err, errAborted)
 }
 
 // put writes packet i of a request, whose bytes start at offset.
@@ -118,12 +130,12 @@ func (c *conn) sendOne(a *divertdrv.Address, data []byte) error {
 		return divertdrv.ErrClosed
 	}
 	c.sender.put(0, 0, a, data)
-	return c.sendError(c.sender.send(c.handle.Handle, 1, len(data)), c.sender)
+	return c.sendError(c.sender.send(c.handle.Handle, 1, len(data)))
 }
 
-// sendError says what an error means for the packet that o has sent; nil: for several.
-func (c *conn) sendError(err error, o *operation) error {
-	if errors.Is(err, errHostUnreachable) && o != nil && o.addrs[0].Impostor() && hopLimit(o.buffer) <= 1 {
+// sendError says what an error means for the packet that the sender has sent.
+func (c *conn) sendError(err error) error {
+	if o := c.sender; errors.Is(err, errHostUnreachable) && o.addrs[0].Impostor() && hopLimit(o.buffer) <= 1 {
 		return fmt.Errorf("%w: %w", divertdrv.ErrHopLimit, err)
 	}
 	return err

@@ -13,7 +13,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	asService()
+	goleak.VerifyTestMain(m)
+}
 
 var spec = Spec{Program: "/usr/local/bin/weir", Policy: "/etc/weir/policy.yaml", Args: []string{"--allow-write", "/var/lib/weir"}}
 

@@ -21,6 +21,11 @@ func (e *end) send(f *frame) Status {
 		}
 		var a divertdrv.Address
 		copy((*[addrBytes]byte)(unsafe.Pointer(&a))[:], addrs)
+		refusal, refused := e.server.refuses(data[:n])
+		if refused {
+			status, data = refusal, data[n:]
+			continue
+		}
 		_, err := e.handle.Inject([]divertdrv.Packet{*divertdrv.NewPacket(a, data[:n:n])})
 		if err != nil {
 			status = statusOf(err)

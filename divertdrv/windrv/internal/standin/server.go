@@ -23,6 +23,7 @@ type Server struct {
 	faults map[Operation][]fault
 	ends   map[*end]struct{}
 	asked  map[Operation]int
+	refuse func(packet []byte) (Status, bool)
 }
 
 // fault is an answer that was ordered.
@@ -73,6 +74,22 @@ func (s *Server) Fail(op Operation, status Status, after int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults[op] = append(s.faults[op], fault{status, after})
+}
+
+// Refuse has the stack refuse packets that are sent: those for which which returns a status and true. nil: none.
+func (s *Server) Refuse(which func(packet []byte) (Status, bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = which
+}
+
+func (s *Server) refuses(packet []byte) (Status, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuse == nil {
+		return OK, false
+	}
+	return s.refuse(packet)
 }
 
 // Asked is how many requests of op there were.
