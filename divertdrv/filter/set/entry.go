@@ -1,6 +1,7 @@
 package set
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -68,19 +69,23 @@ func parsePrefix(text string) (Entry, error) {
 
 // parseOne reads an address or a port. A leading zero would be octal to some readers.
 func parseOne(text string) (Entry, error) {
-	if port, err := strconv.ParseUint(text, 10, 16); err == nil && (text == "0" || text[0] >= '1' && text[0] <= '9') {
-		v := value6{lo: port}
-		return Entry{kind: Ports, lo: v, hi: v}, nil
+	if len(text) <= 5 && strings.Trim(text, "0123456789") == "" { // else ParseUint makes an error of each address
+		if port, err := strconv.ParseUint(text, 10, 16); err == nil && (text == "0" || text[0] != '0') {
+			v := value6{lo: port}
+			return Entry{kind: Ports, lo: v, hi: v}, nil
+		}
 	}
 	a, err := netip.ParseAddr(text)
 	if err == nil && a.Zone() != "" {
-		err = fmt.Errorf("a zone")
+		err = errZone
 	}
 	if err != nil {
 		return Entry{}, err
 	}
 	return entryOf(a.Unmap()), nil
 }
+
+var errZone = errors.New("an address of a set has no zone")
 
 func entryOf(a netip.Addr) Entry {
 	e := Entry{kind: Addresses, v6: a.Is6(), lo: value6Of(a)}

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -173,14 +172,12 @@ func many(n int) string {
 	return b.String()
 }
 
-// A hundred thousand entries are read in less than a second, also by a slow machine, and asked without allocation.
+// A hundred thousand entries are asked without allocation. BenchmarkParseFile says how long they take to be read.
 func TestHundredThousand(t *testing.T) {
-	text := many(100_000)
-	begun := time.Now()
-	entries, wrong := ParseFile("f", text)
+	entries, wrong := ParseFile("f", many(100_000))
 	s, err := New(entries)
-	if took := time.Since(begun); took > time.Second || err != nil || len(wrong) > 0 || len(s.narrow) != 100_000 {
-		t.Errorf("%v, %v, %v, %d spans", took, err, wrong, len(s.narrow))
+	if err != nil || len(wrong) > 0 || len(s.narrow) != 100_000 {
+		t.Errorf("%v, %v, %d spans", err, wrong, len(s.narrow))
 	}
 	in := 0
 	if n := testing.AllocsPerRun(1000, func() {
