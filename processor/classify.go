@@ -85,6 +85,9 @@ func (k *classifier) try(f *boundFilter, d *decision, v *Verdict) bool {
 	if f.When != nil && !f.When.Match(p.Addr, p.Data, k.headers) {
 		return false
 	}
+	if f.Sets != nil && !f.Sets.match(p, k.headers) {
+		return false
+	}
 	n := &k.filters[f.index]
 	n.matched.Add(1)
 	k.says(f, d, v)

@@ -39,7 +39,7 @@ func (p *Policy) draft() draft {
 	for i := range p.filters {
 		f := &p.filters[i]
 		d.filters = append(d.filters, f.Filter)
-		if f.When != nil {
+		if f.When != nil && f.Sets == nil { // else they are not those of When alone
 			d.bounds[f.When] = f.bounds
 		}
 	}

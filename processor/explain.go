@@ -46,7 +46,8 @@ type FilterExplanation struct {
 	Weight  uint64              `json:"weight"`
 	Action  string              `json:"action"`
 	Matches bool                `json:"matches"`
-	When    *filter.Explanation `json:"when,omitempty"` // nil: it has no conditions
+	When    *filter.Explanation `json:"when,omitempty"` // nil: it has no conditions, or on sets only
+	Sets    []SetExplanation    `json:"sets,omitempty"`
 	Callout string              `json:"callout,omitempty"`
 	Verdict string              `json:"verdict,omitempty"` // iff it matches
 }
@@ -133,6 +134,7 @@ func (t *tracer) asked(k *classifier, f *boundFilter) *FilterExplanation {
 		when := f.When.Explain(p.Addr, p.Data, p.Headers())
 		x.When = &when
 	}
+	x.Sets = f.Sets.explain(k.c.Packet)
 	x.Callout = f.calloutName()
 	s.Filters = append(s.Filters, x)
 	return &s.Filters[len(s.Filters)-1]

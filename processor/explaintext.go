@@ -77,8 +77,11 @@ func (f *FilterExplanation) write(b *strings.Builder) {
 	} else {
 		b.WriteString(": no match\n")
 	}
+	defer f.writeSets(b)
 	if f.When == nil {
-		b.WriteString("      no conditions\n")
+		if f.Sets == nil {
+			b.WriteString("      no conditions\n")
+		}
 		return
 	}
 	if f.When.Reason != "" {

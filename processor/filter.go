@@ -48,6 +48,7 @@ type Filter struct {
 	// When must hold for the filter to apply; nil: always. It was compiled for the NETWORK layer, or for NETWORK_FORWARD
 	// at IPForward.
 	When    *filter.Program
+	Sets    *SetConditions // must hold too; nil: there are none. They were made for Layer
 	Action  FilterAction
 	Hard    bool    // clears the right to change the action (FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT); a block is hard anyway
 	Callout Callout // for the three callout actions, unless CalloutName says which; nil elsewhere
@@ -93,5 +94,27 @@ func (f *Filter) check() error {
 	case f.When != nil && f.When.Layer() != f.Layer.DriverLayer():
 		return fmt.Errorf("filter %q: conditions compiled for layer %v, want %v", f.Name, f.When.Layer(), f.Layer.DriverLayer())
 	}
+	if f.Sets != nil && f.Sets.layer != f.Layer {
+		return fmt.Errorf("filter %q: conditions on sets made for layer %v, want %v", f.Name, f.Sets.layer, f.Layer)
+	}
 	return f.checkWeight()
+}
+
+// bounds are the keys that packets can have to which it applies, known of what its When lets through; nil: all.
+func (f *Filter) bounds(when *[filter.Dimensions][]filter.Range) *[filter.Dimensions][]filter.Range {
+	if f.Sets == nil {
+		return when
+	}
+	return f.Sets.narrow(when)
+}
+
+// Conditions are its conditions in words; empty: it applies to all packets.
+func (f *Filter) Conditions() string {
+	switch {
+	case f.When == nil:
+		return f.Sets.String()
+	case f.Sets == nil:
+		return f.When.String()
+	}
+	return "(" + f.When.String() + ") and " + f.Sets.String()
 }

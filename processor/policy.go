@@ -36,7 +36,7 @@ type boundFilter struct {
 	Filter
 	index int // in Policy.filters, and in every worker's counters and bindings
 
-	bounds *[filter.Dimensions][]filter.Range // of When; nil: it matches everything
+	bounds *[filter.Dimensions][]filter.Range // of When and Sets; nil: it matches everything
 }
 
 // NewPolicy compiles filters. The error joins all that is wrong: names that are missing, unknown or given twice, actions without
@@ -63,7 +63,7 @@ func newPolicy(sublayers []Sublayer, filters []Filter, bounds knownBounds) (*Pol
 			f.Sublayer = DefaultSublayer
 		}
 		p.filters[i] = boundFilter{Filter: f, index: i}
-		p.filters[i].bounds = bounds.of(f.When)
+		p.filters[i].bounds = f.bounds(bounds.of(f.When))
 		p.filters[i].Weight, p.filters[i].Weighting = f.weight(p.filters[i].bounds), WeightExact
 		errs = append(errs, f.check()) // of the filter as it was given
 		if seen[f.Name] {

@@ -144,7 +144,10 @@ func (f *Filter) same(g *Filter) bool {
 	if (a.When == nil) != (b.When == nil) || a.When != nil && a.When.String() != b.When.String() {
 		return false
 	}
-	a.When, b.When = nil, nil
+	if !a.Sets.same(b.Sets) {
+		return false
+	}
+	a.When, b.When, a.Sets, b.Sets = nil, nil, nil, nil
 	return a == b
 }
 

@@ -27,9 +27,9 @@ const (
 func (f *Filter) weight(bounds *[filter.Dimensions][]filter.Range) uint64 {
 	switch f.Weighting {
 	case WeightAuto:
-		return autoWeight(f.When, bounds)
+		return f.autoWeight(bounds)
 	case WeightClass:
-		return f.Weight<<autoBits | autoWeight(f.When, bounds)
+		return f.Weight<<autoBits | f.autoWeight(bounds)
 	}
 	return f.Weight
 }
@@ -50,12 +50,14 @@ func (f *Filter) checkWeight() error {
 // fewer packets its conditions let through: each dimension of packets (kind, addresses, ports) adds the bits by which the
 // conditions narrow it down, as the length of a prefix does, in 256ths. Of filters that are as narrow, the one that is bounded in
 // more dimensions is heavier; one with conditions that no dimension tells (outbound, length) is heavier than one without any.
-func autoWeight(when *filter.Program, bounds *[filter.Dimensions][]filter.Range) uint64 {
-	if when == nil || bounds == nil {
+func (f *Filter) autoWeight(bounds *[filter.Dimensions][]filter.Range) uint64 {
+	if bounds == nil || f.When == nil && f.Sets == nil {
 		return 0
 	}
-	if always, constant := when.Always(); constant && always {
-		return 0
+	if f.Sets == nil {
+		if always, constant := f.When.Always(); constant && always {
+			return 0
+		}
 	}
 	narrow, count := uint64(0), uint64(0)
 	for d, ranges := range bounds {

@@ -83,7 +83,8 @@ func TestMoreConditionsAreNotLighter(t *testing.T) {
 				t.Fatal(err)
 			}
 			b := p.Bounds()
-			return autoWeight(p, &b)
+			f := Filter{When: p}
+			return f.autoWeight(&b)
 		}
 		a, b := weigh(some), weigh(more)
 		if b < a && b>>5 < a>>5 || b >= 1<<60 {

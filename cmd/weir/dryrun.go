@@ -84,9 +84,7 @@ func (j *job) outline() *outline {
 		if f.Callout != nil {
 			out.Callout = f.Callout.Name()
 		}
-		if f.When != nil {
-			out.When = f.When.String()
-		}
+		out.When = f.Conditions()
 		o.Filters = append(o.Filters, out)
 	}
 	for _, c := range j.file.Callouts {

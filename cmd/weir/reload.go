@@ -63,6 +63,9 @@ func printReload(w io.Writer, r *control.ReloadResult) error {
 		b.WriteString("no filter changed\n")
 	}
 	fmt.Fprintf(&b, "%d handles changed, %d kept; %d flows are asked again\n", r.HandlesOpened, r.HandlesKept, r.FlowsToAsk)
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

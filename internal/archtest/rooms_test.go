@@ -13,7 +13,7 @@ type room struct {
 }
 
 // What the folders above the seam need of it: the seam itself and the vocabulary below it.
-var seam = []string{"divertdrv", "divertdrv/addr", "divertdrv/filter", "divertdrv/reason", "divertdrv/wire", "internal/clock"}
+var seam = []string{"divertdrv", "divertdrv/addr", "divertdrv/filter", "divertdrv/filter/set", "divertdrv/reason", "divertdrv/wire", "internal/clock"}
 
 // Above injection, packets are judged, put back and answered.
 var injection = join(seam, "inject", "inject/craft", "inject/dpc")
@@ -74,6 +74,7 @@ var rooms = []room{
 		dir: "divertdrv/internal/flows", may: []string{"divertdrv/wire", "divertdrv/addr"},
 		why: "it tells flows from packets, for drivers whose platform does not; it knows no handle",
 	},
+	{dir: "divertdrv/filter/set", why: "addresses and ports in order; it knows no packet"},
 	{
 		dir: "divertdrv/filter", may: []string{"divertdrv/wire", "divertdrv/addr"},
 		why: "a filter is text and a program over headers and an address; it knows no handle, so tools can use it alone",

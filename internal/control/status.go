@@ -89,6 +89,8 @@ type ReloadResult struct {
 	HandlesKept   int    `json:"handles_kept"`
 	FlowsToAsk    uint64 `json:"flows_to_ask"` // flows that are authorised again, each with its next packet
 
+	Notes []string `json:"notes,omitempty"` // what is in force and has not all of its effect before a restart
+
 	// Valid iff not Applied.
 	Error    string    `json:"error,omitempty"`
 	Problems []Problem `json:"problems,omitempty"` // of the policy file, where that is what is wrong

@@ -91,6 +91,7 @@ const (
 	keyAdded    = "added"
 	keyRemoved  = "removed"
 	keyChanged  = "changed"
+	keyNotes    = "notes"
 	keyFlows    = "flows"
 	keyAddress  = "address"
 	keyPacket   = "packet"

@@ -112,6 +112,7 @@ func (s *Session) reload(x *control.ReloadResult) error {
 	}
 	s.swap.settle()
 	x.Applied = true
+	x.Notes = s.notes(plan)
 	s.started = started
 	s.plan.Store(plan)
 	plan.inForce()
@@ -120,6 +121,15 @@ func (s *Session) reload(x *control.ReloadResult) error {
 	s.loadedAt.Store(&loaded)
 	s.proc.Adopt()
 	return s.closeGone(plan.Policy)
+}
+
+// notes say what of a plan needs a restart to have all of its effect. What flows are left to the kernel is settled when handles are
+// opened: it costs a little work on each packet, which policies without judged callouts are spared.
+func (s *Session) notes(plan *Plan) []string {
+	if plan.Policy == nil || !plan.Policy.Judges() || s.swap.cuts || !plan.Driver.lives() {
+		return nil
+	}
+	return []string{"flows that callouts have judged stay here: there was no judged callout when weir was started; restart it to leave them to the kernel"}
 }
 
 // noteFiles adds files that the policy was not made of before.
@@ -240,7 +250,7 @@ func (s *Session) tellReload(x *control.ReloadResult) {
 		s.log.tell(evReloadUnchanged, by, took)
 	default:
 		s.log.tell(evReloadApplied, by, took, names(keyAdded, x.Added), names(keyRemoved, x.Removed), names(keyChanged, x.Changed),
-			zap.Int(keyHandles, x.HandlesOpened), zap.Uint64(keyFlows, x.FlowsToAsk))
+			zap.Int(keyHandles, x.HandlesOpened), zap.Uint64(keyFlows, x.FlowsToAsk), names(keyNotes, x.Notes))
 	}
 }
 

@@ -178,6 +178,33 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// A set file is read again by each reload, and a filter whose set holds something else has changed.
+func TestReloadOfASet(t *testing.T) {
+	w := newWorld(t, "version: 1\nsets: [{name: names, file: names.txt}]\nfilters:\n"+
+		"  - {name: dns, layer: outbound-transport, conditions: [{field: ip-remote-port, set: names}], action: block}\n")
+	list := filepath.Join(filepath.Dir(w.path), "names.txt")
+	write := func(text string) {
+		if err := os.WriteFile(list, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("53\n")
+	w.start()
+	write("5353\n53")
+	if x := w.reload(); !x.Applied || fmt.Sprint(x.Changed) != "[dns]" {
+		t.Errorf("%+v", x)
+	}
+	write("53\n5353\n")
+	if x := w.reload(); !x.Applied || len(x.Changed) != 0 {
+		t.Errorf("the same in another order: %+v", x)
+	}
+	write("here\n")
+	if x := w.reload(); x.Applied || len(x.Problems) != 1 || x.Problems[0].File != list || x.Problems[0].Line != 1 {
+		t.Errorf("%+v", x)
+	}
+	w.stop()
+}
+
 // What is wrong changes nothing, and says why: a file with mistakes, and what needs a restart.
 func TestReloadRefused(t *testing.T) {
 	w := newWorld(t, startPolicy).start()

@@ -123,9 +123,7 @@ func (s *Session) Filters() control.Filters {
 			y.FilterStats = filterStats(n)
 		}
 		y.Name, y.Layer = f.Name, f.Layer.String()
-		if f.When != nil {
-			y.When = f.When.String()
-		}
+		y.When = f.Conditions()
 		x.Filters = append(x.Filters, y)
 	}
 	return x

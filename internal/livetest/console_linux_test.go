@@ -219,7 +219,7 @@ func (c *console) transfer() (end func()) {
 	for lines.Scan() && !strings.Contains(lines.Text(), "listening") {
 	}
 	var out strings.Builder
-	client := exec.Command("iperf3", "--client", c.here.V4.String(), "--json", "--time", "600", "--bitrate", "100M")
+	client := exec.Command("iperf3", "--client", c.here.V4.String(), "--json", "--time", "7200", "--bitrate", "100M")
 	client.Stdout = &out
 	if err := c.there.NS.Start(client); err != nil {
 		c.t.Fatal(err)

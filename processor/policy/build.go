@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/weirnet/weir/divertdrv/filter/set"
 	"github.com/weirnet/weir/processor"
 )
 
@@ -15,19 +16,22 @@ type compiler struct {
 	factory  map[string]Factory
 	callouts map[string]processor.Callout // those whose factory failed are nil
 	names    []string                     // of the callouts, in order
+	sets     map[string]*set.Set          // those that are wrong are nil
 }
 
 // versionKnown is the version of the format.
 const versionKnown = 1
 
-func build(d *decoder, doc *document, opts Options) *File {
+func build(r *reader, doc *document, opts Options) *File {
+	d := r.decoder
 	c := &compiler{
 		decoder: d, file: &File{Name: d.files[0], Files: d.files, Version: versionKnown, document: doc},
-		factory: opts.Factories, callouts: map[string]processor.Callout{},
+		factory: opts.Factories, callouts: map[string]processor.Callout{}, sets: map[string]*set.Set{},
 	}
 	c.file.Driver = c.driver(&doc.Driver)
 	c.file.Rules = doc.Rules.V.rules()
 	c.buildCallouts(doc.Callouts)
+	c.buildSets(doc.Sets, r.fromFiles)
 	c.buildSublayers(doc.Sublayers)
 	c.buildFilters(doc.Filters)
 	if c.buildHandles(&doc.Handles); len(d.list) > 0 {

@@ -17,14 +17,23 @@ const ConditionsMax = 255
 
 type conditionSpec struct {
 	Field placed[string] `yaml:"field,required"`
-	Match placed[string] `yaml:"match" oneof:"equal greater less greater-or-equal less-or-equal range flags-all-set flags-any-set flags-none-set equal-case-insensitive not-equal prefix not-prefix"`
-	Value configNode     `yaml:"value,required"`
+	Match placed[string] `yaml:"match" oneof:"equal greater less greater-or-equal less-or-equal range flags-all-set flags-any-set flags-none-set equal-case-insensitive not-equal prefix not-prefix in not-in"`
+	Value configNode     `yaml:"value"`
+	Set   placed[string] `yaml:"set"`
 }
 
-// conditions reads the conditions of a filter at a layer; those that are wrong are reported.
-func (c *compiler) conditions(list []placed[conditionSpec], l processor.Layer) (all []processor.Condition) {
+// conditions are those of a filter.
+type conditions struct {
+	runs [][]processor.Condition // on values; those on sets part them
+	sets []processor.SetCondition
+}
+
+// conditions reads the conditions of a filter at a layer. Not ok: some are wrong, which was reported.
+func (c *compiler) conditions(list []placed[conditionSpec], l processor.Layer) (all conditions, ok bool) {
+	before := len(c.list)
+	joins := false // the next condition stands behind one on a value
 	for _, s := range within(c, list, ConditionsMax, "conditions") {
-		if s.V.Field.node == nil || s.V.Value.node == nil || s.V.Field.V == "" {
+		if s.V.Field.node == nil || s.V.Field.V == "" {
 			continue // reported already
 		}
 		field, err := processor.ParseField(s.V.Field.V)
@@ -32,23 +41,47 @@ func (c *compiler) conditions(list []placed[conditionSpec], l processor.Layer) (
 			c.unknown(s.V.Field.node, "field", s.V.Field.V, processor.FieldNames())
 			continue
 		}
-		match, err := processor.ParseMatch(s.V.Match.V)
-		if s.V.Match.node != nil && err != nil {
-			continue // likewise
-		}
-		before := len(c.list)
-		value := c.conditionValue(s.V.Value.node, field, match)
-		if len(c.list) > before {
+		if c.onSet(&s) {
+			if set, ok := c.setCondition(&s, field, l); ok {
+				all.sets = append(all.sets, set)
+			}
+			joins = false
 			continue
 		}
-		condition := processor.Condition{Field: field, Match: match, Value: value}
-		if _, err := processor.ConditionText(l, []processor.Condition{condition}); err != nil {
-			c.at(s.node, "%v; the reference says which fields a layer has, and how each is compared", err)
-			continue
+		if condition, ok := c.valueCondition(&s, field, l); ok {
+			if !joins {
+				all.runs = append(all.runs, nil)
+			}
+			last := len(all.runs) - 1
+			all.runs[last] = append(all.runs[last], condition)
+			joins = true
 		}
-		all = append(all, condition)
 	}
-	return all
+	c.neighbours(list)
+	return all, len(c.list) == before
+}
+
+// valueCondition reads a condition that compares with a value.
+func (c *compiler) valueCondition(s *placed[conditionSpec], field processor.Field, l processor.Layer) (condition processor.Condition, ok bool) {
+	match, err := processor.ParseMatch(s.V.Match.V)
+	switch {
+	case s.V.Match.node != nil && err != nil:
+		return condition, false // reported already
+	case s.V.Value.node == nil:
+		c.at(s.node, "key \"value\" is missing; add value: …, or set: …")
+		return condition, false
+	}
+	before := len(c.list)
+	value := c.conditionValue(s.V.Value.node, field, match)
+	if len(c.list) > before {
+		return condition, false
+	}
+	condition = processor.Condition{Field: field, Match: match, Value: value}
+	if _, err := processor.ConditionText(l, []processor.Condition{condition}); err != nil {
+		c.at(s.node, "%v; the reference says which fields a layer has, and how each is compared", err)
+		return condition, false
+	}
+	return condition, true
 }
 
 // conditionValue reads a value as its field has it.
@@ -134,26 +167,29 @@ func (c *compiler) addressValue(n *node) any {
 	return processor.AddrMask{Addr: a, Mask: m}
 }
 
-// joined compiles "when" and "conditions", which must both hold; nil: there is neither, or they are wrong.
-func (c *compiler) joined(s *filterSpec, conditions []processor.Condition) *filter.Program {
+// joined compiles "when" and the conditions on values, which must both hold; nil: there is neither, or "when" is wrong.
+func (c *compiler) joined(s *filterSpec, runs [][]processor.Condition) *filter.Program {
 	l := s.Layer.V.Layer
 	when := c.program(&s.When, l.DriverLayer())
-	if len(conditions) == 0 || len(conditions) < len(s.Conditions.V) || s.When.node != nil && when == nil {
+	if len(runs) == 0 || s.When.node != nil && when == nil {
 		return when
 	}
-	text, err := processor.ConditionText(l, conditions)
-	switch {
-	case err != nil:
-	case when != nil && strings.HasPrefix(when.String(), "@"):
+	var texts []string
+	if when != nil && strings.HasPrefix(when.String(), "@") {
 		c.at(s.When.node, "a filter in object form cannot be joined with conditions; write it as text")
 		return nil
-	case when != nil:
-		text = "(" + when.String() + ") and " + text
+	} else if when != nil {
+		texts = append(texts, "("+when.String()+")")
 	}
-	var p *filter.Program
-	if err == nil {
-		p, err = parseAt(text, l.DriverLayer())
+	for _, run := range runs {
+		text, err := processor.ConditionText(l, run)
+		if err != nil {
+			c.at(s.Conditions.node, "%v", err)
+			return nil
+		}
+		texts = append(texts, text)
 	}
+	p, err := parseAt(strings.Join(texts, " and "), l.DriverLayer())
 	if err != nil {
 		c.at(s.Conditions.node, "%v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weirnet/weir/divertdrv/filter/set"
 	"github.com/weirnet/weir/processor/callouts"
 	"github.com/weirnet/weir/processor/policy"
 )
@@ -42,6 +43,10 @@ func TestExamplesOfTheReference(t *testing.T) {
 			parse(t, text)
 		case "yaml wrong":
 			_, wrong = policy.Parse("policy.yaml", []byte(text), options)
+		case "text set":
+			if entries, wrong := set.ParseFile("set.txt", text); len(entries) == 0 || len(wrong) > 0 {
+				t.Errorf("%d entries, %v", len(entries), wrong)
+			}
 		case "text":
 			if got := fmt.Sprint(wrong) + "\n"; got != text {
 				t.Errorf("errors are\n%s\nthe reference says\n%s", got, text)

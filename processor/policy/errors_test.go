@@ -48,7 +48,7 @@ func TestErrors(t *testing.T) {
 		{"version: one", `p:1:10: want a whole number from 0 to 18446744073709551615 (decimal, or 0x…), got "one"`},
 		{"version: '1'", `p:1:10: want a number, got the text "1"; remove the quotes`},
 		{"filtesr: []\nversion: 1", `p:1:1: unknown key "filtesr"; did you mean "filters"?`},
-		{"version: 1\nzones: []", `p:2:1: unknown key "zones"; want version, include, driver, handles, sublayers, filters, callouts or rules`},
+		{"version: 1\nzones: []", `p:2:1: unknown key "zones"; want version, include, driver, sets, handles, sublayers, filters, callouts or rules`},
 		{"version: 1\nversion: 1", `p:2:1: key "version" was given at line 1 already; remove one`},
 		{"version: 1\nfilters: {}", `p:2:10: want a list ([a, b], or lines that begin with "- "), got a mapping`},
 		{"version: 1\nsublayers: [x]", `p:2:13: want a mapping (key: value), got a value`},

@@ -27,17 +27,24 @@ func (c *compiler) buildFilters(list []placed[filterSpec]) {
 		if !defined[s.V.Sublayer.V] {
 			c.unknown(s.V.Sublayer.node, "sublayer", s.V.Sublayer.V, sublayers)
 		}
-		var conditions []processor.Condition
+		var on conditions
 		if s.V.Layer.node != nil && s.V.Layer.node.text == s.V.Layer.V.String() {
-			conditions = c.conditions(s.V.Conditions.V, s.V.Layer.V.Layer)
+			var ok bool
+			if on, ok = c.conditions(s.V.Conditions.V, s.V.Layer.V.Layer); !ok {
+				on = conditions{}
+			}
+		}
+		sets, err := processor.NewSetConditions(s.V.Layer.V.Layer, on.sets)
+		if err != nil {
+			c.at(s.V.Conditions.node, "%v", err)
 		}
 		weight, weighting := c.weight(s.V.Weight.node)
 		c.file.Filters = append(c.file.Filters, Filter{
-			Place: placeOf(s.node), conditions: conditions,
+			Place: placeOf(s.node), conditions: on.runs,
 			Filter: processor.Filter{
 				Name: string(s.V.Name.V), Layer: s.V.Layer.V.Layer, Sublayer: s.V.Sublayer.V,
 				Weight: weight, Weighting: weighting,
-				When: c.joined(&s.V, conditions), Action: c.action(&s.V),
+				When: c.joined(&s.V, on.runs), Sets: sets, Action: c.action(&s.V),
 				Hard: s.V.Hard.V, Callout: c.callouts[s.V.Callout.V], Reason: c.reason(&s.V),
 			},
 		})

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+
+	"github.com/weirnet/weir/divertdrv/filter/set"
 )
 
 // Bounds of what a policy includes. SizeMax bounds all its files together.
@@ -23,6 +25,9 @@ type reader struct {
 	named map[string]*node // files that were included, by their path below, and where
 	size  int              // bytes that were read
 	depth int
+
+	fromFiles map[*node][]set.Entry // of set files, by the node that names one
+	setSize   int                   // bytes of set files that were read
 }
 
 // read reads one file and what it includes: the lists of an included file come before those of the file itself, in the order in
@@ -53,6 +58,9 @@ func (r *reader) read(src *source) *document {
 	if r.depth > 0 {
 		r.mainOnly(root)
 	}
+	for i := range doc.Sets {
+		r.setFile(&doc.Sets[i])
+	}
 	r.includes(doc)
 	return doc
 }
@@ -69,18 +77,21 @@ func (r *reader) mainOnly(root *node) {
 
 // includes reads what the file includes and joins the lists.
 func (r *reader) includes(doc *document) {
+	var sets []placed[setSpec]
 	var sublayers []placed[sublayerSpec]
 	var filters []placed[filterSpec]
 	var callouts []placed[calloutSpec]
 	for _, in := range doc.Include {
 		for _, name := range r.match(in.node) {
 			if inner := r.include(in.node, name); inner != nil {
+				sets = append(sets, inner.Sets...)
 				sublayers = append(sublayers, inner.Sublayers...)
 				filters = append(filters, inner.Filters...)
 				callouts = append(callouts, inner.Callouts...)
 			}
 		}
 	}
+	doc.Sets = append(sets, doc.Sets...)
 	doc.Sublayers = append(sublayers, doc.Sublayers...)
 	doc.Filters = append(filters, doc.Filters...)
 	doc.Callouts = append(callouts, doc.Callouts...)
@@ -147,7 +158,7 @@ func (r *reader) include(n *node, name string) *document {
 		return nil
 	}
 	r.named[name] = n
-	text, ok := r.slurp(n, name)
+	text, ok := r.slurp(n, name, SizeMax)
 	if !ok {
 		return nil
 	}
@@ -158,8 +169,8 @@ func (r *reader) include(n *node, name string) *document {
 	return r.read(src)
 }
 
-// slurp reads a file below the policy's directory; what is none is not opened: a pipe would wait for a writer.
-func (r *reader) slurp(n *node, name string) (string, bool) {
+// slurp reads a file below the policy's directory, one byte more than may be at most; what is none is not opened: a pipe would wait for a writer.
+func (r *reader) slurp(n *node, name string, most int64) (string, bool) {
 	info, err := fs.Stat(r.below, name)
 	if err == nil && !info.Mode().IsRegular() {
 		r.at(n, "%s is not a file; name one", quote(name))
@@ -174,7 +185,7 @@ func (r *reader) slurp(n *node, name string) (string, bool) {
 		return "", false
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, SizeMax+1))
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		r.at(n, "%s cannot be read: %s", quote(name), cause(err))
 		return "", false

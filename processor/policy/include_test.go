@@ -12,7 +12,7 @@ import (
 )
 
 // tree writes files below a new directory, and returns it. "-> target" is a symlink.
-func writeTree(t *testing.T, files map[string]string) (dir string) {
+func writeTree(t testing.TB, files map[string]string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, text := range files {

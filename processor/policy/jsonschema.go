@@ -30,6 +30,7 @@ func Schema(factories map[string]Factory) []byte {
 	properties := root["properties"].(shape)
 	properties["version"] = shape{"const": versionKnown, "description": "of the format"}
 	s.driver(itemsOf(properties["driver"]))
+	itemsOf(properties["sets"])["anyOf"] = []shape{{"required": []string{"entries"}}, {"required": []string{"file"}}}
 	s.filter(itemsOf(properties["filters"]))
 	s.callout(itemsOf(properties["callouts"]), factories)
 	var b bytes.Buffer
@@ -192,6 +193,7 @@ func (s *schemer) driver(driver shape) {
 func (s *schemer) filter(filter shape) {
 	conditions := itemsOf(filter["properties"].(shape)["conditions"])
 	conditions["properties"].(shape)["field"].(shape)["enum"] = processor.FieldNames()
+	conditions["anyOf"] = []shape{{"required": []string{"value"}, "properties": shape{"set": false}}, {"required": []string{"set"}, "properties": shape{"value": false}}}
 	established := processor.ALEFlowEstablished.String()
 	filter["allOf"] = []shape{
 		{

@@ -26,6 +26,7 @@ func (f *File) Lint() []Lint {
 	all = append(all, f.lintHandles()...)
 	all = append(all, f.lintConsiderations()...)
 	all = append(all, f.lintNegations()...)
+	all = append(all, f.lintSets()...)
 	slices.SortStableFunc(all, func(a, b Lint) int {
 		return cmp.Or(
 			cmp.Compare(slices.Index(f.Files, a.File), slices.Index(f.Files, b.File)),
@@ -85,7 +86,7 @@ func shadowed(filters []*Filter) (all []Lint) {
 		case above != nil:
 			all = append(all, fl.lint("give it a higher weight or another sublayer, or remove it",
 				"filter %q is never asked: %q in %s decides all that it could match", fl.Name, above.Name, above.seenFrom(fl.Place)))
-		case !fl.decides():
+		case !fl.decides() || fl.Sets != nil:
 		case fl.When == nil:
 			whole = fl
 		case fl.Layer.Transport() && always(fl.When):
@@ -131,17 +132,25 @@ func (f *File) lintUnused() (all []Lint) {
 func (f *File) lintNegations() (all []Lint) {
 	for i := range f.Filters {
 		fl := &f.Filters[i]
-		for j := 1; j < len(fl.conditions); j++ {
-			a, b := fl.conditions[j-1], fl.conditions[j]
-			if a.Field != b.Field || a.Match != processor.MatchNotEqual && b.Match != processor.MatchNotEqual {
-				continue
+		for _, run := range fl.conditions {
+			if field, found := excludesLittle(run); found {
+				all = append(all, fl.lint("put a condition on another field between them, or write it with \"when\"",
+					"filter %q: of conditions on %v next to each other one is enough, so not-equal among them excludes next to nothing", fl.Name, field))
+				break
 			}
-			all = append(all, fl.lint("put a condition on another field between them, or write it with \"when\"",
-				"filter %q: of conditions on %v next to each other one is enough, so not-equal among them excludes next to nothing", fl.Name, a.Field))
-			break
 		}
 	}
 	return all
+}
+
+func excludesLittle(run []processor.Condition) (processor.Field, bool) {
+	for j := 1; j < len(run); j++ {
+		a, b := run[j-1], run[j]
+		if a.Field == b.Field && (a.Match == processor.MatchNotEqual || b.Match == processor.MatchNotEqual) {
+			return a.Field, true
+		}
+	}
+	return 0, false
 }
 
 // lintConsiderations: breaches of the considerations for callout drivers that show without a packet.

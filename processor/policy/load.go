@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+
+	"github.com/weirnet/weir/divertdrv/filter/set"
 )
 
 // Load reads the policy at path and what it includes. The error is *Errors, or what the system says of the path.
@@ -34,13 +36,13 @@ func parse(name string, src []byte, opts Options, below fs.FS) (*File, error) {
 	p := &problems{}
 	r := &reader{
 		decoder: &decoder{problems: p, bounds: bounds{base: filepath.Dir(name), write: opts.WriteDirs, links: below != nil}, plans: map[reflect.Type]*plan{}},
-		below:   below, named: map[string]*node{},
+		below:   below, named: map[string]*node{}, fromFiles: map[*node][]set.Entry{},
 	}
 	doc := r.read(newSource(name, string(src)))
 	if doc == nil {
 		return nil, p.err()
 	}
-	f := build(r.decoder, doc, opts)
+	f := build(r, doc, opts)
 	if err := p.err(); err != nil {
 		return nil, err
 	}

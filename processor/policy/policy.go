@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirnet/weir/divertdrv"
+	"github.com/weirnet/weir/divertdrv/filter/set"
 	"github.com/weirnet/weir/processor"
 )
 
@@ -14,6 +15,8 @@ import (
 const (
 	SizeMax      = 4 << 20 // bytes
 	SublayersMax = 4096
+	SetsMax      = 256
+	SetFilesSize = 64 << 20 // bytes, of all set files together
 	CalloutsMax  = 1024
 	HandlesMax   = 64
 )
@@ -35,6 +38,7 @@ type File struct {
 	Version   int
 	Driver    Driver
 	Handles   []Handle // never empty: those of the file, or those that its filters need
+	Sets      []Set
 	Sublayers []Sublayer
 	Filters   []Filter
 	Callouts  []Callout
@@ -94,6 +98,13 @@ type Handle struct {
 	Flags    divertdrv.Flags
 }
 
+// Set is a named set and where the file defines it.
+type Set struct {
+	Name string
+	*set.Set
+	Place
+}
+
 // Sublayer is a sublayer and where the file defines it.
 type Sublayer struct {
 	processor.Sublayer
@@ -105,7 +116,7 @@ type Filter struct {
 	processor.Filter
 	Place
 
-	conditions []processor.Condition
+	conditions [][]processor.Condition // runs between those on sets, which part them
 }
 
 // Callout is a named instance of a callout type and where the file defines it.

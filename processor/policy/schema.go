@@ -7,6 +7,7 @@ type document struct {
 	Version   placed[uint]           `yaml:"version,required" doc:"of the format: 1"`
 	Include   []placed[string]       `yaml:"include" doc:"files with more sublayers, filters and callouts, below the policy's directory"`
 	Driver    placed[driverSpec]     `yaml:"driver" doc:"where packets come from"`
+	Sets      []placed[setSpec]      `yaml:"sets" doc:"addresses or ports that conditions of filters name"`
 	Handles   placed[[]handleSpec]   `yaml:"handles" doc:"what the driver hands over; left out: what the filters need"`
 	Sublayers []placed[sublayerSpec] `yaml:"sublayers" doc:"groups of filters"`
 	Filters   []placed[filterSpec]   `yaml:"filters" doc:"which packets meet which action"`
@@ -32,6 +33,12 @@ type handleSpec struct {
 	Filter   placed[expression] `yaml:"filter" default:"true" doc:"which packets, in WinDivert's language"`
 	Priority int16              `yaml:"priority" min:"-30000" max:"30000" default:"0" doc:"the handle with the highest number sees a packet first"`
 	Flags    placed[[]string]   `yaml:"flags" oneof:"sniff drop recv-only no-install fragments" doc:"how packets are handed over"`
+}
+
+type setSpec struct {
+	Name    placed[name]            `yaml:"name,required" doc:"what conditions call it"`
+	Entries placed[[]placed[entry]] `yaml:"entries" doc:"addresses, prefixes and ranges of them, or ports and ranges of them"`
+	File    placed[string]          `yaml:"file" doc:"a file with more of them, one a line, below the policy's directory"`
 }
 
 type sublayerSpec struct {

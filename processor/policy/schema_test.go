@@ -20,7 +20,7 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	sections := strings.Split(string(b), "\n## ")
 	for section, spec := range map[string]any{
 		"Form": document{}, "Driver": driverSpec{}, "Handles": handleSpec{}, "Sublayers": sublayerSpec{}, "Filters": filterSpec{},
-		"Callouts": calloutSpec{}, "Rules": rulesSpec{}, "Conditions": conditionSpec{},
+		"Callouts": calloutSpec{}, "Rules": rulesSpec{}, "Conditions": conditionSpec{}, "Sets": setSpec{},
 	} {
 		text := ""
 		for _, s := range sections {
@@ -59,7 +59,7 @@ func TestReferenceHasEveryKey(t *testing.T) {
 			t.Errorf("no line for field %s", f)
 		}
 	}
-	for what, n := range map[string]int{"filters": processor.FiltersMax, "sublayers": SublayersMax, "callouts": CalloutsMax, "handles": HandlesMax} {
+	for what, n := range map[string]int{"filters": processor.FiltersMax, "sublayers": SublayersMax, "callouts": CalloutsMax, "handles": HandlesMax, "sets": SetsMax} {
 		s := fmt.Sprint(n)
 		if len(s) > 3 {
 			s = s[:len(s)-3] + "," + s[len(s)-3:]

@@ -53,6 +53,9 @@ func (f *File) Settings() []Setting {
 	if d.Driver.node != nil {
 		l.mapping("driver", d.Driver.node, reflect.TypeFor[driverSpec]())
 	}
+	for _, s := range d.Sets {
+		l.mapping("sets."+string(s.V.Name.V), s.node, reflect.TypeFor[setSpec]())
+	}
 	l.handles(&d.Handles)
 	for _, s := range d.Sublayers {
 		l.mapping("sublayers."+string(s.V.Name.V), s.node, reflect.TypeFor[sublayerSpec]())

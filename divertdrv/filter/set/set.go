@@ -1,0 +1,180 @@
+// Package set holds sets of addresses or of ports: a hundred thousand entries are asked by two binary searches at most, without
+// allocation. A set never changes, so any goroutine may ask it.
+package set
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"slices"
+	"sort"
+)
+
+// EntriesMax bounds the entries of a set.
+const EntriesMax = 1 << 20
+
+// Kind is what the entries of a set are.
+type Kind uint8
+
+// The kinds.
+const (
+	Empty Kind = iota // no entries, so it goes with any field
+	Addresses
+	Ports
+)
+
+var kindNames = [...]string{"nothing", "addresses", "ports"}
+
+func (k Kind) String() string { return kindNames[k] }
+
+// Errors of New.
+var (
+	ErrMixed   = errors.New("addresses and ports do not go into one set")
+	ErrTooMany = errors.New("more than 1048576 entries")
+)
+
+// Set is a set of addresses, IPv4 and IPv6, or of ports. The zero value and nil are empty.
+type Set struct {
+	kind    Kind
+	entries []Entry // as they were given
+	narrow  []span  // IPv4 addresses or ports, in order and apart
+	wide    []span6 // IPv6 addresses, likewise
+}
+
+// span is the values from lo to hi.
+type span struct{ lo, hi uint32 }
+
+type span6 struct{ lo, hi value6 }
+
+// value6 is an IPv6 address.
+type value6 struct{ hi, lo uint64 }
+
+func (a value6) compare(b value6) int {
+	return cmp.Or(cmp.Compare(a.hi, b.hi), cmp.Compare(a.lo, b.lo))
+}
+
+func (a value6) next() value6 {
+	if a.lo++; a.lo == 0 {
+		a.hi++
+	}
+	return a
+}
+
+var last6 = value6{1<<64 - 1, 1<<64 - 1}
+
+// New makes a set of entries, which it keeps; the caller must not change them. Errors: ErrMixed, ErrTooMany.
+func New(entries []Entry) (*Set, error) {
+	if len(entries) > EntriesMax {
+		return nil, ErrTooMany
+	}
+	s := &Set{entries: entries}
+	for i := range entries {
+		e := &entries[i]
+		if s.kind == Empty {
+			s.kind = e.kind
+		}
+		switch {
+		case e.kind != s.kind:
+			return nil, ErrMixed
+		case e.v6:
+			s.wide = append(s.wide, span6{e.lo, e.hi})
+		default:
+			s.narrow = append(s.narrow, span{uint32(e.lo.lo), uint32(e.hi.lo)})
+		}
+	}
+	s.narrow, s.wide = join(s.narrow), join6(s.wide)
+	return s, nil
+}
+
+// join puts spans in order and makes one of those that overlap or touch.
+func join(all []span) []span {
+	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.lo, b.lo) })
+	apart := all[:0]
+	for _, s := range all {
+		if n := len(apart); n > 0 && uint64(s.lo) <= uint64(apart[n-1].hi)+1 {
+			apart[n-1].hi = max(apart[n-1].hi, s.hi)
+		} else {
+			apart = append(apart, s)
+		}
+	}
+	return slices.Clip(apart)
+}
+
+func join6(all []span6) []span6 {
+	slices.SortFunc(all, func(a, b span6) int { return a.lo.compare(b.lo) })
+	apart := all[:0]
+	for _, s := range all {
+		n := len(apart)
+		switch {
+		case n == 0 || apart[n-1].hi != last6 && s.lo.compare(apart[n-1].hi.next()) > 0:
+			apart = append(apart, s)
+		case s.hi.compare(apart[n-1].hi) > 0:
+			apart[n-1].hi = s.hi
+		}
+	}
+	return slices.Clip(apart)
+}
+
+// Kind says what the entries are.
+func (s *Set) Kind() Kind {
+	if s == nil {
+		return Empty
+	}
+	return s.kind
+}
+
+// Len is the number of entries, as they were given.
+func (s *Set) Len() int { return len(s.Entries()) }
+
+// Entries are the entries as they were given. The caller must not change them.
+func (s *Set) Entries() []Entry {
+	if s == nil {
+		return nil
+	}
+	return s.entries
+}
+
+// Equal says whether two sets hold the same, by whatever entries.
+func (s *Set) Equal(t *Set) bool {
+	if s.Len() == 0 || t.Len() == 0 {
+		return s.Len() == t.Len()
+	}
+	return s.kind == t.kind && slices.Equal(s.narrow, t.narrow) && slices.Equal(s.wide, t.wide)
+}
+
+// Has4 says whether an IPv4 address is in the set.
+func (s *Set) Has4(a uint32) bool { return s != nil && s.kind == Addresses && has(s.narrow, a) }
+
+// HasPort says whether a port is in the set.
+func (s *Set) HasPort(p uint16) bool { return s != nil && s.kind == Ports && has(s.narrow, uint32(p)) }
+
+// Has6 says whether an IPv6 address, in its two halves, is in the set.
+func (s *Set) Has6(hi, lo uint64) bool {
+	if s == nil {
+		return false
+	}
+	v := value6{hi, lo}
+	i := sort.Search(len(s.wide), func(i int) bool { return s.wide[i].hi.compare(v) >= 0 })
+	return i < len(s.wide) && s.wide[i].lo.compare(v) <= 0
+}
+
+// HasAddr says whether an address is in the set; an IPv4 address that is written as IPv6 is that IPv4 address.
+func (s *Set) HasAddr(a netip.Addr) bool {
+	if a = a.Unmap(); a.Is4() {
+		b := a.As4()
+		return s.Has4(binary.BigEndian.Uint32(b[:]))
+	}
+	v := value6Of(a)
+	return a.IsValid() && s.Has6(v.hi, v.lo)
+}
+
+func has(all []span, v uint32) bool {
+	i := sort.Search(len(all), func(i int) bool { return all[i].hi >= v })
+	return i < len(all) && all[i].lo <= v
+}
+
+func value6Of(a netip.Addr) value6 {
+	b := a.As16()
+	return value6{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
