@@ -25,9 +25,9 @@ func TestDiskFull(t *testing.T) {
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
 	text := `version: 1
-driver: {backend: nfqueue, write: `+dir+`/passed.pcapng}
+driver: {backend: nfqueue, write: ` + dir + `/passed.pcapng}
 filters: [{name: look, layer: outbound-transport, action: callout, callout: tap, type: inspection}]
-callouts: [{name: tap, type: tap, config: {write: `+dir+`/tap.pcapng}}]
+callouts: [{name: tap, type: tap, config: {write: ` + dir + `/tap.pcapng}}]
 `
 	if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
