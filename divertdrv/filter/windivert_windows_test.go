@@ -154,6 +154,9 @@ func TestMisplaced(t *testing.T) {
 	}
 }
 
+// found is a question that a seed found: WinDivert takes the word, which is no address, and refuses its place.
+const found = "! udp.DstPort ::0:8467:c2e1:c549:7eb:400:f7:4fe8"
+
 // TestAgainstWinDivert asks WinDivert's library and ours the same 100,000 random questions.
 func TestAgainstWinDivert(t *testing.T) {
 	l := loadLibrary(t)
@@ -171,6 +174,7 @@ func TestAgainstWinDivert(t *testing.T) {
 	if os.Getenv(longVariable) != "" {
 		cases = libraryCases
 	}
+	c.filter(found, addr.NetworkForward, new(addr.Address), nil)
 	for range cases {
 		c.one()
 		if c.bad > 20 {
@@ -308,7 +312,7 @@ func (c *comparer) compiled(text string, layer addr.Layer, want string) *Program
 		case got == want:
 		case strings.HasPrefix(got, "error parse") && strings.HasPrefix(want, "error parse") && strings.ContainsAny(text, "?b"):
 			c.known.position++
-		case strings.HasPrefix(got, "error bad-token ") && !strings.HasPrefix(want, "error") &&
+		case strings.HasPrefix(got, "error bad-token ") && !strings.HasPrefix(want, "error bad-token") &&
 			(strings.Contains(text, "::") || nineGroups.MatchString(text)):
 			c.known.groups++
 		default:
