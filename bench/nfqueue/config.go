@@ -86,8 +86,6 @@ const (
 	timeDefault = 750 * time.Millisecond
 )
 
-const spinTime = 300 * time.Microsecond // a little more than lies between two round trips
-
 func scenario() bench.Scenario {
 	return bench.Scenario{
 		Name: Name, Op: "one diverted packet (tcp: 1,448 bytes)",

@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/addr"
 	"github.com/weirnet/weir/divertdrv/nfqdrv"
 	"github.com/weirnet/weir/processor"
 )
+
+// spinTime is a little more than lies between two round trips.
+const spinTime = 300 * time.Microsecond
 
 // The size of the handle loop's batches.
 const (

@@ -77,18 +77,22 @@ func compareBool(a, b bool) int {
 // Key is where a value of a set stands among the keys of filter.Keys: a port, an IPv4 address, or the upper half of an IPv6 one.
 type Key struct{ Lo, Hi uint64 }
 
-// Keys returns the stretches of keys in which all of the set lies, in order and apart; empty, not nil, for an empty set.
+// KeysMax bounds what Keys returns: every filter that names the set keeps it, and an index sorts it.
+const KeysMax = 64
+
+// Keys returns stretches of keys in which all of the set lies, in order and apart; empty, not nil, for an empty set. Where it has more
+// than KeysMax, those next to each other are one, with what is between them.
 func (s *Set) Keys() []Key {
-	keys := []Key{}
 	if s.Len() == 0 {
-		return keys
+		return []Key{}
 	}
-	for _, x := range s.narrow {
-		keys = append(keys, Key{uint64(x.lo), uint64(x.hi)})
-	}
-	for _, x := range s.wide {
-		keys = append(keys, Key{x.lo.hi, x.hi.hi})
-	}
+	return slices.Clone(s.keys)
+}
+
+// stretches are the keys of spans in order and apart.
+func stretches(narrow []span, wide []span6) []Key {
+	keys := coarser(len(narrow), func(i int) Key { return Key{uint64(narrow[i].lo), uint64(narrow[i].hi)} })
+	keys = append(keys, coarser(len(wide), func(i int) Key { return Key{wide[i].lo.hi, wide[i].hi.hi} })...)
 	slices.SortFunc(keys, func(a, b Key) int { return cmp.Compare(a.Lo, b.Lo) })
 	apart := keys[:0]
 	for _, k := range keys {
@@ -101,4 +105,13 @@ func (s *Set) Keys() []Key {
 		}
 	}
 	return slices.Clip(apart)
+}
+
+// coarser returns n stretches that are in order, or half of KeysMax that cover them.
+func coarser(n int, at func(i int) Key) (keys []Key) {
+	each := max(1, (n+KeysMax/2-1)/(KeysMax/2))
+	for i := 0; i < n; i += each {
+		keys = append(keys, Key{at(i).Lo, at(min(i+each, n) - 1).Hi})
+	}
+	return keys
 }

@@ -40,6 +40,7 @@ type Set struct {
 	entries []Entry // as they were given
 	narrow  []span  // IPv4 addresses or ports, in order and apart
 	wide    []span6 // IPv6 addresses, likewise
+	keys    []Key   // see Keys
 }
 
 // span is the values from lo to hi.
@@ -84,6 +85,7 @@ func New(entries []Entry) (*Set, error) {
 		}
 	}
 	s.narrow, s.wide = join(s.narrow), join6(s.wide)
+	s.keys = stretches(s.narrow, s.wide)
 	return s, nil
 }
 

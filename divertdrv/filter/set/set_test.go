@@ -3,6 +3,7 @@ package set
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -236,4 +237,40 @@ func FuzzParseFile(f *testing.F) {
 		s.Overlaps(3)
 		s.Keys()
 	})
+}
+
+// However large a set is, its keys are few, in order and apart, and all of it lies in them.
+func TestKeysCoverTheSet(t *testing.T) {
+	var entries []Entry
+	for i := range 5000 {
+		for _, text := range []string{fmt.Sprintf("10.%d.%d.7", i/250, i%250), fmt.Sprintf("2001:db8:%x::/48", 2*i)} {
+			e, err := ParseEntry(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			entries = append(entries, e)
+		}
+	}
+	s, err := New(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := s.Keys()
+	if len(keys) == 0 || len(keys) > KeysMax {
+		t.Fatalf("%d keys", len(keys))
+	}
+	for i := 1; i < len(keys); i++ {
+		if keys[i].Lo <= keys[i-1].Hi {
+			t.Fatalf("%v stands before %v", keys[i-1], keys[i])
+		}
+	}
+	for _, e := range entries {
+		lo, hi := e.lo.lo, e.hi.lo
+		if e.v6 {
+			lo, hi = e.lo.hi, e.hi.hi
+		}
+		if !slices.ContainsFunc(keys, func(k Key) bool { return k.Lo <= lo && hi <= k.Hi }) {
+			t.Fatalf("%v is in none of the keys", e)
+		}
+	}
 }
