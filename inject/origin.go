@@ -81,14 +81,14 @@ func NewOrigins() *Origins { return &Origins{seed: maphash.MakeSeed()} }
 // recent says whether anything can be found at the time by c. Without injections it costs one load.
 func (o *Origins) recent(c clock.Clock) bool {
 	last := o.last.Load()
-	return last != 0 && c.Now().UnixNano()-last <= int64(originsWindow)
+	return last != 0 && clock.Steady(c.Now())-last <= int64(originsWindow)
 }
 
 // look returns who injected the packet, nil if nobody did lately.
 func (o *Origins) look(f fingerprint, now time.Time) *Injector {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if e := o.find(f, now.UnixNano()); e != nil {
+	if e := o.find(f, clock.Steady(now)); e != nil {
 		return e.by
 	}
 	return nil
@@ -97,7 +97,7 @@ func (o *Origins) look(f fingerprint, now time.Time) *Injector {
 // pass counts that j lets the packet go on, and returns how often it has come back in a row. A packet that is not known is
 // remembered iff it is injected.
 func (o *Origins) pass(j *Injector, f fingerprint, now time.Time, injected bool) int {
-	at := now.UnixNano()
+	at := clock.Steady(now)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	e := o.find(f, at)
@@ -125,7 +125,7 @@ func (o *Origins) pass(j *Injector, f fingerprint, now time.Time, injected bool)
 func (o *Origins) undo(j *Injector, f fingerprint, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if e := o.find(f, now.UnixNano()); e != nil && e.by == j && e.passes > 0 {
+	if e := o.find(f, clock.Steady(now)); e != nil && e.by == j && e.passes > 0 {
 		e.passes--
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/weirnet/weir/divertdrv/reason"
 	"github.com/weirnet/weir/divertdrv/wire"
 	"github.com/weirnet/weir/inject/craft"
+	"github.com/weirnet/weir/internal/clock"
 )
 
 // TooBig says what becomes of a packet that goes out and has grown past the MTU of its way. It is judged before the driver is
@@ -136,7 +137,7 @@ func (j *Injector) pieces(p *divertdrv.Packet, mtu int) error {
 
 // answer tells the sender of a received packet the MTU: up into this host, or back along the way of a forwarded packet.
 func (j *Injector) answer(p *divertdrv.Packet, mtu int) {
-	if !j.trim.limiter.Allow(j.clock.Now().UnixNano()) {
+	if !j.trim.limiter.Allow(clock.Steady(j.clock.Now())) {
 		return
 	}
 	told, err := craft.TooBig(p.Data, p.Headers(), netip.Addr{}, mtu)

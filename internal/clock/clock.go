@@ -24,3 +24,9 @@ type system struct{}
 func (system) Now() time.Time { return time.Now() }
 
 func (system) AfterFunc(d time.Duration, f func()) Timer { return time.AfterFunc(d, f) }
+
+var started = time.Now()
+
+// Steady is t as nanoseconds since some moment, by the monotonic clock where t was read by System: it does not jump when somebody
+// sets the system's clock. It is for comparing times of one clock in one process.
+func Steady(t time.Time) int64 { return int64(t.Sub(started)) }

@@ -45,3 +45,16 @@ func TestSystem(t *testing.T) {
 		t.Fatal("no time")
 	}
 }
+
+// Differences of Steady are those of the times, by any clock.
+func TestSteady(t *testing.T) {
+	for _, now := range []time.Time{System.Now(), NewVirtual(time.Unix(0, 0)).Now(), NewVirtual(time.Unix(4e9, 5)).Now()} {
+		if d := Steady(now.Add(90*time.Minute)) - Steady(now); d != int64(90*time.Minute) {
+			t.Errorf("from %v: %v", now, time.Duration(d))
+		}
+	}
+	before := Steady(System.Now())
+	if d := Steady(System.Now()) - before; d < 0 || d > int64(time.Hour) {
+		t.Errorf("%v passed", time.Duration(d))
+	}
+}

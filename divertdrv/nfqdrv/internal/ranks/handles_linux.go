@@ -93,7 +93,7 @@ func (r *Registry) Withdraw(number uint64, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("ranks: withdraw a handle: %w", err)
 	}
-	if last := r.purged.Load(); now.UnixNano()-last > int64(purgeEvery) && r.purged.CompareAndSwap(last, now.UnixNano()) {
+	if last := r.purged.Load(); over(now, last, purgeEvery) && r.purged.CompareAndSwap(last, now.UnixNano()) {
 		r.purge(now)
 	}
 	return nil
@@ -150,11 +150,18 @@ func (r *Registry) Bury() {
 	}
 }
 
+// over says whether so much time has passed since then, which all processes can read. If then is still to come, somebody set the
+// clock back, and it is over too: else nothing would be forgotten until the clock has caught up.
+func over(now time.Time, then int64, d time.Duration) bool {
+	passed := now.UnixNano() - then
+	return passed > int64(d) || passed < -int64(d)
+}
+
 // purge forgets what has been closed for long enough.
 func (r *Registry) purge(now time.Time) {
 	var old []uint64
 	r.eachHandle(func(number uint64, h *Handle) {
-		if h.Closed != 0 && now.UnixNano()-h.Closed > int64(closedFor) {
+		if h.Closed != 0 && over(now, h.Closed, closedFor) {
 			old = append(old, number)
 		}
 	})

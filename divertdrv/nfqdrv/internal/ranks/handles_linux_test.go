@@ -73,3 +73,16 @@ func TestLongObject(t *testing.T) {
 		t.Errorf("%d bytes", n)
 	}
 }
+
+// A time that all processes read is that of the wall clock, which may be set: what was long ago is over, and what is to come too.
+func TestOver(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	for ago, want := range map[time.Duration]bool{
+		0: false, closedFor: false, closedFor + 1: true, time.Hour: true,
+		-closedFor: false, -closedFor - 1: true, -time.Hour: true,
+	} {
+		if over(now, now.Add(-ago).UnixNano(), closedFor) != want {
+			t.Errorf("%v ago: %v", ago, !want)
+		}
+	}
+}
