@@ -41,6 +41,8 @@ type Set struct {
 	narrow  []span  // IPv4 addresses or ports, in order and apart
 	wide    []span6 // IPv6 addresses, likewise
 	keys    []Key   // see Keys
+
+	coarse []uint32 // of IPv4, by the upper half of an address: the first of narrow that reaches it; nil: there are few
 }
 
 // span is the values from lo to hi.
@@ -86,7 +88,25 @@ func New(entries []Entry) (*Set, error) {
 	}
 	s.narrow, s.wide = join(s.narrow), join6(s.wide)
 	s.keys = stretches(s.narrow, s.wide)
+	s.accelerate()
 	return s, nil
+}
+
+// coarseFrom is the number of spans from which a table of the upper halves pays, which takes 256 KiB.
+const coarseFrom = 256
+
+func (s *Set) accelerate() {
+	if s.kind != Addresses || len(s.narrow) < coarseFrom {
+		return
+	}
+	s.coarse = make([]uint32, 1<<16+1)
+	at := 0
+	for i := range s.coarse {
+		for at < len(s.narrow) && uint64(s.narrow[at].hi) < uint64(i)<<16 {
+			at++
+		}
+		s.coarse[i] = uint32(at)
+	}
 }
 
 // join puts spans in order and makes one of those that overlap or touch.
@@ -146,10 +166,21 @@ func (s *Set) Equal(t *Set) bool {
 }
 
 // Has4 says whether an IPv4 address is in the set.
-func (s *Set) Has4(a uint32) bool { return s != nil && s.kind == Addresses && has(s.narrow, a) }
+func (s *Set) Has4(a uint32) bool {
+	if s == nil || s.kind != Addresses {
+		return false
+	}
+	from, to := 0, len(s.narrow)
+	if s.coarse != nil {
+		from, to = int(s.coarse[a>>16]), int(s.coarse[a>>16+1])
+	}
+	return has(s.narrow, a, from, to)
+}
 
 // HasPort says whether a port is in the set.
-func (s *Set) HasPort(p uint16) bool { return s != nil && s.kind == Ports && has(s.narrow, uint32(p)) }
+func (s *Set) HasPort(p uint16) bool {
+	return s != nil && s.kind == Ports && has(s.narrow, uint32(p), 0, len(s.narrow))
+}
 
 // Has6 says whether an IPv6 address, in its two halves, is in the set.
 func (s *Set) Has6(hi, lo uint64) bool {
@@ -171,9 +202,16 @@ func (s *Set) HasAddr(a netip.Addr) bool {
 	return a.IsValid() && s.Has6(v.hi, v.lo)
 }
 
-func has(all []span, v uint32) bool {
-	i := sort.Search(len(all), func(i int) bool { return all[i].hi >= v })
-	return i < len(all) && all[i].lo <= v
+// has looks for the first span that reaches v, which stands between from and to; both may be it.
+func has(all []span, v uint32, from, to int) bool {
+	for from < to {
+		if mid := int(uint(from+to) >> 1); all[mid].hi < v {
+			from = mid + 1
+		} else {
+			to = mid
+		}
+	}
+	return from < len(all) && all[from].lo <= v
 }
 
 func value6Of(a netip.Addr) value6 {

@@ -2,6 +2,7 @@ package set
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -66,6 +67,43 @@ func TestSetIsItsEntries(t *testing.T) {
 			t.Fatalf("%v in %v: %v, found %v, want %v", a, entries, s.HasAddr(a), found, want)
 		}
 	})
+}
+
+// scattered are n prefixes all over IPv4, and at its ends.
+func scattered(n int) []Entry {
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	entries := make([]Entry, 0, n+2)
+	for _, text := range []string{"0.0.0.0", "255.255.255.255"} {
+		e, _ := ParseEntry(text)
+		entries = append(entries, e)
+	}
+	for range n {
+		a := r.Uint32()
+		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)}), 12+r.IntN(21)).Masked()
+		e, _ := ParseEntry(p.String())
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// Large sets are asked by another way, and say the same.
+func TestLargeSetIsItsEntries(t *testing.T) {
+	entries := scattered(1500)
+	s, err := New(entries)
+	if err != nil || s.coarse == nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(2, 3))
+	asked := []uint32{0, 1, 1<<32 - 1, 1<<32 - 2, 1<<16 - 1, 1 << 16}
+	for _, e := range entries {
+		asked = append(asked, uint32(e.lo.lo), uint32(e.lo.lo)-1, uint32(e.hi.lo), uint32(e.hi.lo)+1, r.Uint32())
+	}
+	for _, a := range asked {
+		want := slices.ContainsFunc(entries, func(e Entry) bool { return e.lo.lo <= uint64(a) && uint64(a) <= e.hi.lo })
+		if s.Has4(a) != want {
+			t.Fatalf("%08x: %v", a, !want)
+		}
+	}
 }
 
 func TestPorts(t *testing.T) {
@@ -191,10 +229,9 @@ func TestHundredThousand(t *testing.T) {
 }
 
 func BenchmarkHas4(b *testing.B) {
-	entries, _ := ParseFile("f", many(100_000))
-	s, _ := New(entries)
+	s, _ := New(scattered(100_000))
 	for i := 0; b.Loop(); i++ {
-		s.Has4(1<<24 | uint32(i*7919)&0x3ffff)
+		s.Has4(uint32(i) * 2654435761)
 	}
 }
 
