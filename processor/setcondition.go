@@ -134,10 +134,10 @@ func (s *SetConditions) match(p *divertdrv.Packet, h *wire.Headers) bool {
 	if !ok {
 		return false
 	}
-	for i := 0; i < len(s.all); {
-		met, first := false, s.all[i].Field
-		for ; i < len(s.all) && s.all[i].Field == first; i++ {
-			met = met || s.all[i].meets(s.all[i].end(p, &src, &dst), h)
+	for from, to := range s.groups() {
+		met := false
+		for i := from; i < to && !met; i++ {
+			met = s.all[i].meets(s.all[i].end(p, &src, &dst), h)
 		}
 		if !met {
 			return false

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"path/filepath"
+	"slices"
 
 	"github.com/weirnet/weir/divertdrv/filter/set"
 	"github.com/weirnet/weir/processor"
@@ -55,12 +56,9 @@ func (r *reader) setFile(s *placed[setSpec]) {
 
 // addFile notes a file that was read; two sets may share one.
 func (r *reader) addFile(path string) {
-	for _, f := range r.files {
-		if f == path {
-			return
-		}
+	if !slices.Contains(r.files, path) {
+		r.files = append(r.files, path)
 	}
-	r.files = append(r.files, path)
 }
 
 // buildSets makes the sets, of their entries and those of their files.

@@ -55,8 +55,12 @@ func parsePrefix(text string) (Entry, error) {
 	case p != p.Masked():
 		return Entry{}, fmt.Errorf("%s has bits behind its prefix; write %v, or the address without its length", quote(text), p.Masked())
 	}
+	return entryOfPrefix(p), nil
+}
+
+// entryOfPrefix makes one of a prefix that has no bits behind its length.
+func entryOfPrefix(p netip.Prefix) Entry {
 	e := entryOf(p.Addr())
-	e.hi = e.lo
 	for bit := p.Bits(); bit < p.Addr().BitLen(); bit++ {
 		if left := p.Addr().BitLen() - 1 - bit; left >= 64 {
 			e.hi.hi |= 1 << (left - 64)
@@ -64,7 +68,7 @@ func parsePrefix(text string) (Entry, error) {
 			e.hi.lo |= 1 << left
 		}
 	}
-	return e, nil
+	return e
 }
 
 // parseOne reads an address or a port. A leading zero would be octal to some readers.
@@ -114,8 +118,8 @@ func (e Entry) String() string {
 		return low.String()
 	}
 	for bits := range low.BitLen() {
-		p := netip.PrefixFrom(low, bits)
-		if whole, err := parsePrefix(p.Masked().String()); err == nil && whole.lo == e.lo && whole.hi == e.hi {
+		p := netip.PrefixFrom(low, bits).Masked()
+		if whole := entryOfPrefix(p); whole.lo == e.lo && whole.hi == e.hi {
 			return p.String()
 		}
 	}

@@ -37,18 +37,16 @@ var (
 // Set is a set of addresses, IPv4 and IPv6, or of ports. The zero value and nil are empty.
 type Set struct {
 	kind    Kind
-	entries []Entry // as they were given
-	narrow  []span  // IPv4 addresses or ports, in order and apart
-	wide    []span6 // IPv6 addresses, likewise
-	keys    []Key   // see Keys
+	entries []Entry        // as they were given
+	narrow  []span[uint32] // IPv4 addresses or ports, in order and apart
+	wide    []span[value6] // IPv6 addresses, likewise
+	keys    []Key          // see Keys
 
 	coarse []uint32 // of IPv4, by the upper half of an address: the first of narrow that reaches it; nil: there are few
 }
 
 // span is the values from lo to hi.
-type span struct{ lo, hi uint32 }
-
-type span6 struct{ lo, hi value6 }
+type span[V any] struct{ lo, hi V }
 
 // value6 is an IPv6 address.
 type value6 struct{ hi, lo uint64 }
@@ -57,14 +55,13 @@ func (a value6) compare(b value6) int {
 	return cmp.Or(cmp.Compare(a.hi, b.hi), cmp.Compare(a.lo, b.lo))
 }
 
-func (a value6) next() value6 {
+// touches says whether b is the value behind a.
+func (a value6) touches(b value6) bool {
 	if a.lo++; a.lo == 0 {
 		a.hi++
 	}
-	return a
+	return a == b && b != value6{}
 }
-
-var last6 = value6{1<<64 - 1, 1<<64 - 1}
 
 // New makes a set of entries, which it keeps; the caller must not change them. Errors: ErrMixed, ErrTooMany.
 func New(entries []Entry) (*Set, error) {
@@ -81,12 +78,13 @@ func New(entries []Entry) (*Set, error) {
 		case e.kind != s.kind:
 			return nil, ErrMixed
 		case e.v6:
-			s.wide = append(s.wide, span6{e.lo, e.hi})
+			s.wide = append(s.wide, span[value6]{e.lo, e.hi})
 		default:
-			s.narrow = append(s.narrow, span{uint32(e.lo.lo), uint32(e.hi.lo)})
+			s.narrow = append(s.narrow, span[uint32]{uint32(e.lo.lo), uint32(e.hi.lo)})
 		}
 	}
-	s.narrow, s.wide = join(s.narrow), join6(s.wide)
+	s.narrow = join(s.narrow, cmp.Compare, func(a, b uint32) bool { return b != 0 && a == b-1 })
+	s.wide = join(s.wide, value6.compare, value6.touches)
 	s.keys = stretches(s.narrow, s.wide)
 	s.accelerate()
 	return s, nil
@@ -109,29 +107,16 @@ func (s *Set) accelerate() {
 	}
 }
 
-// join puts spans in order and makes one of those that overlap or touch.
-func join(all []span) []span {
-	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.lo, b.lo) })
-	apart := all[:0]
-	for _, s := range all {
-		if n := len(apart); n > 0 && uint64(s.lo) <= uint64(apart[n-1].hi)+1 {
-			apart[n-1].hi = max(apart[n-1].hi, s.hi)
-		} else {
-			apart = append(apart, s)
-		}
-	}
-	return slices.Clip(apart)
-}
-
-func join6(all []span6) []span6 {
-	slices.SortFunc(all, func(a, b span6) int { return a.lo.compare(b.lo) })
+// join puts spans in order and makes one of those that overlap or touch: b is the value behind a.
+func join[V any](all []span[V], compare func(a, b V) int, touch func(a, b V) bool) []span[V] {
+	slices.SortFunc(all, func(a, b span[V]) int { return compare(a.lo, b.lo) })
 	apart := all[:0]
 	for _, s := range all {
 		n := len(apart)
 		switch {
-		case n == 0 || apart[n-1].hi != last6 && s.lo.compare(apart[n-1].hi.next()) > 0:
+		case n == 0 || compare(s.lo, apart[n-1].hi) > 0 && !touch(apart[n-1].hi, s.lo):
 			apart = append(apart, s)
-		case s.hi.compare(apart[n-1].hi) > 0:
+		case compare(s.hi, apart[n-1].hi) > 0:
 			apart[n-1].hi = s.hi
 		}
 	}
@@ -203,7 +188,7 @@ func (s *Set) HasAddr(a netip.Addr) bool {
 }
 
 // has looks for the first span that reaches v, which stands between from and to; both may be it.
-func has(all []span, v uint32, from, to int) bool {
+func has(all []span[uint32], v uint32, from, to int) bool {
 	for from < to {
 		if mid := int(uint(from+to) >> 1); all[mid].hi < v {
 			from = mid + 1
