@@ -3,6 +3,7 @@ package livetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -11,24 +12,35 @@ import (
 	"time"
 )
 
-// connections is short TCP connections from the other host to that of the daemon, a thousand a second if the machine can: each asks
-// and is answered.
+// connections is short TCP connections from the other host to that of the daemon: each asks and is answered. They keep a timetable:
+// what a slow moment kept from its time is made up for as soon as a worker is free, so a machine that can reach the rate reaches it.
 type connections struct {
 	b       *bench
+	every   time.Duration
 	over    chan struct{}
 	workers sync.WaitGroup
+	begun   time.Time
+	slots   atomic.Int64 // of the timetable, that are given away
 	made    atomic.Int64
 	failed  atomic.Int64
 	first   atomic.Pointer[error]
 	reached atomic.Int64 // of those that should not
-	begun   time.Time
 	took    time.Duration
+	inTime  int64 // that were made in that time
 }
 
 const (
-	connectionsAtOnce = 20
-	connectionsEvery  = connectionsAtOnce * time.Millisecond // for each of those
+	connectionsAtOnce = 50               // so many may be slow before one is late
+	connectionsEvery  = time.Millisecond // a thousand a second
+	blockedEvery      = 5 * time.Millisecond
 )
+
+// schedule begins a timetable. Its workers are added by work.
+func (c *console) schedule(every time.Duration) *connections {
+	n := &connections{b: c.bench, every: every, over: make(chan struct{}), begun: time.Now()}
+	c.t.Cleanup(n.end)
+	return n
+}
 
 // connect begins to connect.
 func (c *console) connect() *connections {
@@ -36,9 +48,9 @@ func (c *console) connect() *connections {
 	l := c.listen(0, func(conn net.Conn) {
 		_, _ = io.Copy(conn, conn)
 	})
-	n := &connections{b: c.bench, over: make(chan struct{}), begun: time.Now()}
+	n := c.schedule(connectionsEvery)
 	for range connectionsAtOnce {
-		n.work(connectionsEvery, func() {
+		n.work(func() {
 			if err := ask(l); err != nil {
 				n.failed.Add(1)
 				n.first.CompareAndSwap(nil, &err)
@@ -52,10 +64,10 @@ func (c *console) connect() *connections {
 // tryBlocked begins to connect to the port that policies block, where somebody listens.
 func (c *console) tryBlocked() *connections {
 	c.t.Helper()
-	n := &connections{b: c.bench, over: make(chan struct{}), begun: time.Now()}
+	n := c.schedule(blockedEvery)
 	at := c.listen(9, func(net.Conn) { n.reached.Add(1) })
 	for range 2 {
-		n.work(10*time.Millisecond, func() {
+		n.work(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 			defer cancel()
 			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp4", at.String())
@@ -98,23 +110,25 @@ func (c *console) listen(port uint16, serve func(net.Conn)) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// work does something again and again, on a thread in the other host's namespace.
-func (n *connections) work(every time.Duration, do func()) {
+// work adds a worker, on a thread in the other host's namespace: it takes the next slot, waits for its time and does it.
+func (n *connections) work(do func()) {
 	n.workers.Go(func() {
 		n.b.there.NS.Do(func() {
-			tick := time.NewTicker(every)
-			defer tick.Stop()
-			for {
+			for n.waitFor(n.begun.Add(time.Duration(n.slots.Add(1)) * n.every)) {
 				do()
-				select {
-				case <-n.over:
-					return
-				case <-tick.C:
-				}
 			}
 		})
 	})
-	n.b.t.Cleanup(n.end)
+}
+
+// waitFor waits until a time, and returns false when all is over.
+func (n *connections) waitFor(at time.Time) bool {
+	select {
+	case <-n.over:
+		return false
+	case <-time.After(time.Until(at)):
+		return true
+	}
 }
 
 // ask makes a connection, sends some bytes and reads them again.
@@ -156,8 +170,13 @@ func (n *connections) end() {
 	select {
 	case <-n.over:
 	default:
+		n.took, n.inTime = time.Since(n.begun), n.made.Load() // a packet that kill -9 took is sent again only a second later
 		close(n.over)
 		n.workers.Wait()
-		n.took = time.Since(n.begun)
 	}
+}
+
+func (n *connections) String() string {
+	return fmt.Sprintf("%d connections in %.1f s, %.0f a second of %.0f", n.inTime, n.took.Seconds(),
+		float64(n.inTime)/n.took.Seconds(), float64(time.Second/n.every))
 }

@@ -95,7 +95,7 @@ func TestConsole(t *testing.T) {
 	if n := load.failed.Load(); n != 0 {
 		t.Errorf("%d of %d connections failed; the first: %v", n, load.made.Load(), load.first.Load())
 	}
-	t.Logf("%d connections in %v", load.made.Load(), load.took)
+	t.Log(load)
 	b.leftNothing()
 }
 
@@ -138,7 +138,7 @@ func TestConsoleMoves(t *testing.T) {
 	m := c.metrics()
 	m.conserved(t)
 	r := d.end()
-	t.Logf("%d connections in %v; %s", load.made.Load(), load.took, r.Law())
+	t.Logf("%s; %s", load, r.Law())
 	if r.Passed != r.Received || r.Lost != 0 {
 		t.Errorf("%s; lost %d, dropped by %v", r.Law(), r.Lost, r.DroppedBy)
 	}

@@ -58,7 +58,7 @@ func TestConsoleSoak(t *testing.T) {
 	if lost, failed := m.sum("weir_packets_lost_total"), load.failed.Load(); lost != 0 || failed != 0 {
 		t.Errorf("%v packets lost; %d of %d connections failed, the first: %v", lost, failed, load.made.Load(), load.first.Load())
 	}
-	t.Logf("%v: %d connections, %v packets, %v reloads applied, %v refused, %v requests, %v refused; at the end %+v", length, load.made.Load(),
+	t.Logf("%s; %v packets, %v reloads applied, %v refused, %v requests, %v refused; at the end %+v", load,
 		m.sum("weir_packets_received_total"), m.sum("weir_reloads_total", "applied"), m.sum("weir_reloads_total", "refused"),
 		m.sum("weir_control_total", `"requests"`), m.sum("weir_control_total", `"refused"`), seen[len(seen)-1])
 	d.end()
