@@ -48,12 +48,13 @@ func (c *console) connect() *connections {
 	l := c.listen(0, func(conn net.Conn) {
 		_, _ = io.Copy(conn, conn)
 	})
+	c.there.NS.Sysctl("ipv4/tcp_tw_reuse", "1") // a port waits for a minute; there are ports for 500 connections a second
 	n := c.schedule(connectionsEvery)
 	for range connectionsAtOnce {
 		n.work(func() {
 			if err := ask(l); err != nil {
-				n.failed.Add(1)
 				n.first.CompareAndSwap(nil, &err)
+				n.failed.Add(1)
 			}
 			n.made.Add(1)
 		})
@@ -174,6 +175,14 @@ func (n *connections) end() {
 		close(n.over)
 		n.workers.Wait()
 	}
+}
+
+// failures are an error that says how many failed, and why the first did; nil if none.
+func (n *connections) failures() error {
+	if n.failed.Load() == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d connections failed; the first: %w", n.failed.Load(), n.made.Load(), *n.first.Load())
 }
 
 func (n *connections) String() string {

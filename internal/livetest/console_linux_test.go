@@ -92,8 +92,8 @@ func TestConsole(t *testing.T) {
 	}
 	load.end()
 	transfer()
-	if n := load.failed.Load(); n != 0 {
-		t.Errorf("%d of %d connections failed; the first: %v", n, load.made.Load(), load.first.Load())
+	if err := load.failures(); err != nil {
+		t.Error(err)
 	}
 	t.Log(load)
 	b.leftNothing()
@@ -132,8 +132,8 @@ func TestConsoleMoves(t *testing.T) {
 	}
 	load.end()
 	transfer()
-	if n := load.failed.Load(); n != 0 {
-		t.Errorf("%d of %d connections failed; the first: %v", n, load.made.Load(), load.first.Load())
+	if err := load.failures(); err != nil {
+		t.Error(err)
 	}
 	m := c.metrics()
 	m.conserved(t)

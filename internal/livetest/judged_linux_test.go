@@ -1,7 +1,9 @@
 package livetest
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,4 +52,34 @@ func TestRunJudged(t *testing.T) {
 			b.leftNothing()
 		})
 	}
+}
+
+// A reload may bring the first judged callout, whose flows stay in user space until weir is started anew: the answer says so, and
+// only then.
+func TestReloadBringsJudged(t *testing.T) {
+	c := newConsole(newBench(t, nettest.Program("nft", "nftables")))
+	reload := func(policy string, noted bool) {
+		t.Helper()
+		c.write(policy)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		x, err := c.client.Reload(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := len(x.Notes) == 1 && strings.Contains(x.Notes[0], "restart"); told != noted || len(x.Notes) > 1 {
+			t.Errorf("notes %q, want one about a restart: %t", x.Notes, noted)
+		}
+	}
+	judged := "version: 1" + fmt.Sprintf(judgedPolicy, "")
+	d := c.start()
+	reload(judged, true)
+	reload(narrowPolicy, false)
+	d.end()
+	c.write(judged)
+	d = c.start()
+	reload(narrowPolicy, false)
+	reload(judged, false)
+	d.end()
+	c.leftNothing()
 }
