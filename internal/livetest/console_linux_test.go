@@ -272,16 +272,20 @@ func (c *console) metrics() scraped {
 		return (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
 	}}
 	defer rt.CloseIdleConnections()
-	answer, err := (&http.Client{Transport: rt, Timeout: patience}).Get("http://weir/metrics")
-	if err != nil {
-		c.t.Fatal(err)
+	for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		answer, err := (&http.Client{Transport: rt, Timeout: patience}).Get("http://weir/metrics")
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		switch {
+		case err == nil && answer.StatusCode == http.StatusOK:
+			return strings.Split(string(text), "\n")
+		case answer.StatusCode != http.StatusTooManyRequests || time.Now().After(until): // who floods took the answers of this second
+			c.t.Fatalf("%v: %s\n%s", err, answer.Status, text)
+		}
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		c.t.Fatalf("%v: %s\n%s", err, answer.Status, text)
-	}
-	return strings.Split(string(text), "\n")
 }
 
 // sum adds up a family, of series with these labels.
