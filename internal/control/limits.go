@@ -7,8 +7,9 @@ const (
 	BodyMax          = 1 << 20 // bytes of a request's body
 	HeaderMax        = 16 << 10
 	ConnectionsMax   = 32
-	RequestsPerSec   = 100 // of all clients together; beyond it the answer is CodeTooMany
+	RequestsPerSec   = 100 // of each kind (questions, changes, scrapes), of all clients together; beyond it the answer is CodeTooMany
 	RequestsBurst    = 200
+	ExplainPerSec    = 10 // explanations
 	SubscriptionsMax = 8
 	FlowsDefault     = 100
 	FlowsMax         = 10_000

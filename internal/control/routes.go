@@ -89,10 +89,6 @@ func (s *Server) explains(w *answer, r *http.Request) error {
 	if err := known(r); err != nil {
 		return err
 	}
-	if !s.explain.Allow() {
-		s.stats.Refused.Add(1)
-		return &Error{http.StatusTooManyRequests, CodeTooMany, "more explanations than can be given; ask less often", nil}
-	}
 	var q ExplainRequest
 	if err := read(r, &q); err != nil {
 		return err

@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/weirnet/weir/divertdrv/pcapdrv"
 	"github.com/weirnet/weir/processor"
 )
@@ -56,11 +54,10 @@ type Config struct {
 
 // Server answers requests. It may serve several listeners.
 type Server struct {
-	cfg     Config
-	pace    *rate.Limiter
-	explain *rate.Limiter
-	http    http.Server
-	stats   Counters
+	cfg   Config
+	paces paces
+	http  http.Server
+	stats Counters
 }
 
 // Counters count what a server did.
@@ -70,14 +67,9 @@ type Counters struct {
 	Overflow          atomic.Uint64 // connections that were closed at once, since there were too many
 }
 
-// explainPerSec bounds explanations: each makes a pipeline of its own.
-const explainPerSec = 10
-
 // NewServer returns a server. It does nothing before Serve.
 func NewServer(cfg Config) *Server {
-	s := &Server{
-		cfg: cfg, pace: rate.NewLimiter(RequestsPerSec, RequestsBurst), explain: rate.NewLimiter(explainPerSec, explainPerSec),
-	}
+	s := &Server{cfg: cfg, paces: newPaces()}
 	s.http = http.Server{
 		Handler: s, ReadTimeout: readTimeout, ReadHeaderTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: HeaderMax,
 		ErrorLog: quiet(),
@@ -147,6 +139,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := s.serve(a, r); err != nil {
 		a.fail(err)
 	}
+	if a.status == http.StatusUnauthorized || a.status == http.StatusTooManyRequests {
+		s.stats.Refused.Add(1)
+	}
 	if s.cfg.Asked != nil {
 		s.cfg.Asked(r.Method, r.URL.Path, a.status, time.Since(start))
 	}
@@ -158,14 +153,11 @@ func (s *Server) serve(w *answer, r *http.Request) error {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	if !s.authorised(r) {
-		s.stats.Refused.Add(1)
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		return &Error{http.StatusUnauthorized, CodeUnauthorised, "the token is missing or wrong: send Authorization: Bearer TOKEN", nil}
 	}
-	if !s.pace.Allow() {
-		s.stats.Refused.Add(1)
-		w.Header().Set("Retry-After", "1")
-		return &Error{http.StatusTooManyRequests, CodeTooMany, fmt.Sprintf("more than %d requests per second; ask less often", RequestsPerSec), nil}
+	if err := s.paces.allow(r); err != nil {
+		return err
 	}
 	if r.URL.Path == "/metrics" && s.cfg.Metrics != nil {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -254,6 +246,9 @@ func (a *answer) fail(err error) {
 		return
 	}
 	a.Header().Set("Content-Type", contentJSON)
+	if e.Status == http.StatusTooManyRequests {
+		a.Header().Set("Retry-After", "1")
+	}
 	a.WriteHeader(e.Status)
 	_ = writeJSON(a, envelope{e}) // whoever asked may be gone
 }

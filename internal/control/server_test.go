@@ -118,7 +118,7 @@ func TestMetricsOnly(t *testing.T) {
 	}
 }
 
-// A flood is answered with "later", and what comes after it with what was asked for.
+// A flood is answered with "later"; it keeps nobody from requests of another kind.
 func TestFlood(t *testing.T) {
 	s := NewServer(Config{Daemon: newFake()})
 	later := 0
@@ -135,8 +135,14 @@ func TestFlood(t *testing.T) {
 			t.Fatalf("status %d", w.Code)
 		}
 	}
-	if later == 0 {
-		t.Error("nothing was refused")
+	if later == 0 || s.Counters().Refused.Load() != uint64(later) {
+		t.Errorf("%d were to ask later, %d are counted", later, s.Counters().Refused.Load())
+	}
+	for _, what := range []string{"reload", "pause"} {
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/"+what, nil)); w.Code != http.StatusOK {
+			t.Errorf("%s after a flood of questions: status %d", what, w.Code)
+		}
 	}
 }
 
