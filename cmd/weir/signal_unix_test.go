@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -176,5 +177,35 @@ func fill(f *os.File) error {
 		} else if err != nil {
 			return err
 		}
+	}
+}
+
+// A log that cannot be written, as on a full disk, stops no packet and spoils no result; a result that cannot is an error.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("no device that is always full: %v", err)
+	}
+	defer full.Close()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(out, log io.Writer) error {
+		cmd := exec.Command(self, "run", "../../examples/quickstart.yaml", "--json")
+		cmd.Env = append(os.Environ(), asProgram+"=1")
+		cmd.Stdout, cmd.Stderr = out, log
+		return cmd.Run()
+	}
+	var out, log bytes.Buffer
+	if err := run(&out, full); err != nil {
+		t.Errorf("with a full log: %v", err)
+	}
+	if r := decode(t, out.String()); r.Received == 0 || r.Conserved() != nil {
+		t.Errorf("with a full log: %s", r.Law())
+	}
+	var status *exec.ExitError
+	if err := run(full, &log); !errors.As(err, &status) || status.ExitCode() != 1 || !strings.Contains(log.String(), "no space left") {
+		t.Errorf("with a full output: %v, want status 1; the log is %s", err, &log)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/weirnet/weir/internal/nettest"
 )
 
-// soak is how long TestSoak takes: a minute where all is tested (CI=true), ten with .ci/long, seconds for who waits for it.
-var soak = flag.Duration("soak", soakDefault(), "how long TestSoak lets handles open and close under load")
+// soak is how long TestSoak and TestConsoleSoak take: a minute where all is tested (CI=true), ten with .ci/long, seconds for who waits for it.
+var soak = flag.Duration("soak", soakDefault(), "how long a soak goes on")
 
 func soakDefault() time.Duration {
 	switch {
