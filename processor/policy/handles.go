@@ -61,8 +61,8 @@ func everything(l divertdrv.Layer) *filter.Program {
 //   - A callout may hold or defer packets, and later packets of the flow must then wait behind them: with callouts every packet
 //     is needed, so the filter is true. Likewise with a filter without conditions, which applies to packets of any kind, with
 //     ALE layers, where a flow's state must be seen, and with discard layers.
-//   - Else it is the conditions of all filters, each with the direction of its layer, joined by or. Where that is more than one
-//     program can hold, it is true.
+//   - Else it is the conditions of all filters, each with the direction of its layer, joined by or; of those on sets, what
+//     SetConditions.Cover says. Where that is more than one program can hold, it is true.
 //
 // Without filters there is one handle at network that receives everything, which is then permitted.
 func derive(filters []Filter) []Handle {
@@ -91,13 +91,14 @@ func narrowest(l divertdrv.Layer, filters []Filter) *filter.Program {
 	var terms []string
 	for i := range filters {
 		f := &filters[i]
-		if f.Callout != nil || f.When == nil || f.Layer.ALE() || f.Layer.IsDiscard() || strings.HasPrefix(f.When.String(), "@") {
+		needed := needs(f)
+		if f.Callout != nil || needed == "" || f.Layer.ALE() || f.Layer.IsDiscard() {
 			return everything(l)
 		}
-		if never(f.When) {
+		if f.When != nil && never(f.When) {
 			continue
 		}
-		if t := term(f); !slices.Contains(terms, t) {
+		if t := term(f.Layer, needed); !slices.Contains(terms, t) {
 			terms = append(terms, t)
 		}
 		if len(terms) > termsMax {
@@ -114,18 +115,29 @@ func narrowest(l divertdrv.Layer, filters []Filter) *filter.Program {
 	return p
 }
 
-// term is the condition of one filter with the direction of its layer.
-func term(f *Filter) string {
+// needs is what all packets have in common that a filter applies to, in the filter language; empty: nothing that can be said.
+func needs(f *Filter) string {
+	cover := f.Sets.Cover()
 	switch {
-	case f.Layer == processor.IPForward:
-		return "(" + f.When.String() + ")"
-	case f.Layer.Direction() == processor.Outbound:
-		return "(outbound and (" + f.When.String() + "))"
-	case f.Layer.Direction() == processor.Inbound:
-		return "(inbound and (" + f.When.String() + "))"
-	default:
-		return "(" + f.When.String() + ")"
+	case f.When == nil, strings.HasPrefix(f.When.String(), "@"): // a program that came without its text
+		return cover
+	case cover == "":
+		return f.When.String()
 	}
+	return "(" + f.When.String() + ") and " + cover
+}
+
+// term is a condition with the direction of a layer.
+func term(l processor.Layer, condition string) string {
+	switch {
+	case l == processor.IPForward:
+		return "(" + condition + ")"
+	case l.Direction() == processor.Outbound:
+		return "(outbound and (" + condition + "))"
+	case l.Direction() == processor.Inbound:
+		return "(inbound and (" + condition + "))"
+	}
+	return "(" + condition + ")"
 }
 
 func never(p *filter.Program) bool {

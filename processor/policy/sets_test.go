@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -41,6 +42,36 @@ func TestSets(t *testing.T) {
 	}
 	if got := strings.Join(settings, " "); got != "sets.i.file=i.txt sets.s.entries=192.0.2.1, fd00::/8 sets.s.file=lists/s.txt sets.m.entries=25, 80-90" {
 		t.Error(got)
+	}
+}
+
+// Small sets narrow what the kernel hands over, large ones and what is not in a set do not.
+func TestSetsNarrowHandles(t *testing.T) {
+	var large strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&large, "10.0.%d.1\n", i)
+	}
+	dir := writeTree(t, map[string]string{"large.txt": large.String()})
+	for _, c := range []struct{ conditions, want string }{
+		{"{field: ip-remote-port, set: m}", "(outbound and ((tcp.DstPort == 25 or udp.DstPort == 25)))"},
+		{"{field: ip-remote-address, set: s}", "(outbound and ((ip.DstAddr == 192.0.2.1 or (ipv6.DstAddr >= fd00:: and ipv6.DstAddr <= fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff))))"},
+		{"{field: ip-protocol, value: udp}, {field: ip-remote-address, set: l}", "(outbound and ((protocol == 17)))"},
+		{"{field: ip-remote-address, set: l}", "true"},
+		{"{field: ip-remote-address, match: not-in, set: s}", "true"},
+	} {
+		path := filepath.Join(dir, "p.yaml")
+		text := v1 + "sets: [{name: s, entries: [192.0.2.1, 'fd00::/8']}, {name: m, entries: [25]}, {name: l, file: large.txt}]\n" +
+			"filters: [{name: a, layer: outbound-transport, action: block, conditions: [" + c.conditions + "]}]\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Load(path, testOptions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Handles[0].Filter.String(); got != c.want {
+			t.Errorf("%s: %s, want %s", c.conditions, got, c.want)
+		}
 	}
 }
 

@@ -103,6 +103,22 @@ func entryOf(a netip.Addr) Entry {
 // Kind says what it is an entry of.
 func (e Entry) Kind() Kind { return e.kind }
 
+// Addrs are the first and the last of its addresses; of an entry of ports they are not valid.
+func (e Entry) Addrs() (lo, hi netip.Addr) {
+	if e.kind != Addresses {
+		return lo, hi
+	}
+	return e.addr(e.lo), e.addr(e.hi)
+}
+
+// Ports are the first and the last of its ports; of an entry of addresses they are 0.
+func (e Entry) Ports() (lo, hi uint16) {
+	if e.kind != Ports {
+		return 0, 0
+	}
+	return uint16(e.lo.lo), uint16(e.hi.lo)
+}
+
 // String writes it in the shortest form that ParseEntry reads.
 func (e Entry) String() string {
 	switch {
