@@ -138,15 +138,17 @@ const (
 )
 
 func (c *Callout) ticket(id uint64) uint64 {
-	at := max(uint64(time.Since(c.epoch))<<idBits, 1<<idBits) // 0 is no ticket
-	return at | id&(1<<idBits-1)
+	return c.now()<<idBits | id&(1<<idBits-1)
 }
+
+// now is from 1, since 0 is no ticket: where the clock has coarse ticks, as on Windows, it stands at the epoch for a while.
+func (c *Callout) now() uint64 { return uint64(time.Since(c.epoch)) + 1 }
 
 // punch reads a ticket: the packet's number, and how long ago it was shown, in nanoseconds.
 func (c *Callout) punch(ticket uint64) (id uint64, took int64) {
 	latest := c.ids.Load()
 	id = latest - (latest-ticket)&(1<<idBits-1)
-	return id, int64((uint64(time.Since(c.epoch)) - ticket>>idBits) & (1<<timeBits - 1))
+	return id, int64((c.now() - ticket>>idBits) & (1<<timeBits - 1))
 }
 
 // notSinceEpoch is a time that is none since the Unix epoch: before 1973 there were no packets, and ticks since a start stay

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -181,6 +183,26 @@ func TestTicket(t *testing.T) {
 		got, took := c.punch(n)
 		if got != id || n == 0 || took < 0 || took > 60e9 {
 			t.Fatalf("packet %d after %d ns, want %d", got, took, id)
+		}
+	})
+}
+
+// Where the clock stands still between two of its ticks, as on Windows, a packet took no time.
+func TestTicketWithinATick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New("x", Config{Write: "unused"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, took := c.punch(c.ticket(0)); id != 0 || took != 0 {
+			t.Errorf("packet %d after %d ns", id, took)
+		}
+		time.Sleep(time.Millisecond)
+		n := c.ticket(7)
+		c.ids.Store(7)
+		time.Sleep(time.Second)
+		if id, took := c.punch(n); id != 7 || took != 1e9 {
+			t.Errorf("packet %d after %d ns", id, took)
 		}
 	})
 }
