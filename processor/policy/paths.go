@@ -74,9 +74,10 @@ func resolve(p string) (string, bool) {
 	}
 }
 
-// relative takes a path of the policy from the policy's directory.
+// relative takes a path of the policy from the policy's directory. On Windows a path that begins with a separator or a drive is none of
+// that directory either, though it is not absolute.
 func relative(policy, path string) string {
-	if path == "" || filepath.IsAbs(path) {
+	if path == "" || filepath.IsAbs(path) || os.IsPathSeparator(path[0]) || filepath.VolumeName(path) != "" {
 		return path
 	}
 	return filepath.Join(filepath.Dir(policy), path)
