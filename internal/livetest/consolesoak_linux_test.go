@@ -21,6 +21,8 @@ import (
 const (
 	soakLevel = 5 * time.Minute // from here on memory is level
 	soakLimit = 96 << 20        // GOMEMLIMIT, bytes: the collector may be a little late
+	// Each of four floods that often, or in a long soak without a pause: that takes a processor, which other tests want meanwhile.
+	floodEvery = 2 * time.Millisecond
 )
 
 // The daemon runs under load, is reloaded all the time, asked by many, and by some that ask too much or do not listen to the answer:
@@ -100,8 +102,12 @@ func (c *console) hostile() (end func()) {
 		})
 	}
 	flood := control.NewClient(control.Address{Path: c.socket})
+	pause := floodEvery
+	if *soak >= soakLevel {
+		pause = 0
+	}
 	for range 4 {
-		again(0, func() { _, _ = flood.Status(context.Background()) })
+		again(pause, func() { _, _ = flood.Status(context.Background()) })
 	}
 	again(20*time.Millisecond, func() { _, _ = flood.Flows(context.Background(), control.FlowQuery{Limit: control.FlowsMax}) })
 	for _, request := range []string{
