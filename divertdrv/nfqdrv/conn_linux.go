@@ -3,7 +3,6 @@ package nfqdrv
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/weirnet/weir/divertdrv"
 	"github.com/weirnet/weir/divertdrv/addr"
@@ -71,7 +70,7 @@ type in struct {
 		messages, bytes uint64
 		since           int64 // as now; 0: it was seen empty
 	}
-	now     int64 // nanoseconds since started, once per receive
+	now     int64 // by clock.Steady, once per receive
 	stamp   int64 // nanoseconds of the Unix epoch, the same
 	present int64 // as now: until then there is a reader
 	away    bool  // the keeper found none
@@ -87,8 +86,6 @@ type out struct {
 	closed  bool
 	one     [1]divertdrv.Packet
 }
-
-var started = time.Now()
 
 // Caps is what a handle at this layer can do.
 func (c *conn) Caps() divertdrv.Caps {

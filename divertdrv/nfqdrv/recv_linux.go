@@ -8,6 +8,7 @@ import (
 	"github.com/weirnet/weir/divertdrv/addr"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/queue"
 	"github.com/weirnet/weir/divertdrv/reason"
+	"github.com/weirnet/weir/internal/clock"
 )
 
 // Recv waits for packets and puts as many into b as one look at the kernel's queue brings and b has room for. A first packet that
@@ -76,15 +77,18 @@ func (c *conn) read(w queue.Wait) (some bool, err error) {
 	if n, full := c.queue.Received(); full {
 		c.in.full.messages += uint64(n)
 	} else {
-		c.in.full.messages, c.in.full.bytes, c.in.full.since = 0, 0, 0
+		c.in.emptied()
 	}
 	return some, err
 }
 
+// emptied notes that the kernel's queue was seen empty.
+func (in *in) emptied() { in.full.messages, in.full.bytes, in.full.since = 0, 0, 0 }
+
 // look reads the clock, once for all packets that are looked at now.
 func (in *in) look() {
 	now := time.Now()
-	in.now, in.stamp = int64(now.Sub(started)), now.UnixNano()
+	in.now, in.stamp = clock.Steady(now), now.UnixNano()
 	if in.full.since == 0 && in.full.messages > 0 {
 		in.full.since = in.now
 	}
@@ -138,7 +142,7 @@ func (c *conn) pump() {
 		}
 		c.in.look()
 	}
-	c.in.full.messages, c.in.full.bytes, c.in.full.since = 0, 0, 0
+	c.in.emptied()
 }
 
 // sift decides about in.packet: it is b's, or the backlog's where b is nil or has no room; or it is none of the handle's.

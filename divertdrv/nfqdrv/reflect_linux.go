@@ -14,6 +14,7 @@ import (
 	"github.com/weirnet/weir/divertdrv/addr"
 	"github.com/weirnet/weir/divertdrv/nfqdrv/internal/ranks"
 	"github.com/weirnet/weir/divertdrv/reason"
+	"github.com/weirnet/weir/internal/clock"
 )
 
 // How REFLECT knows of handles: each one writes itself into a table that all processes share (package ranks) when it is open, and
@@ -68,7 +69,7 @@ type reflector struct {
 	lostBy   [reason.Max]uint64
 	shutdown bool
 	closed   bool
-	now      int64 // nanoseconds since started
+	now      int64 // by clock.Steady
 }
 
 // openReflect opens a handle at REFLECT, and queues what is open already.
@@ -196,7 +197,7 @@ func (r *reflector) tell(n happening) {
 		Timestamp: n.handle.Opened, ProcessID: n.handle.PID, Layer: addr.Layer(n.handle.Layer), Flags: addr.Flags(n.handle.Flags),
 		Priority: n.handle.Priority,
 	})
-	r.now = int64(time.Since(started))
+	r.now = clock.Steady(time.Now())
 	if object := n.handle.Object(); r.filter.Match(&a, object, nil) {
 		r.queue.admit(&a, object, r.now, tokenCopy)
 	}
@@ -213,7 +214,7 @@ func (r *reflector) Recv(b *divertdrv.Batch) error {
 		default:
 			r.look()
 		}
-		r.now = int64(time.Since(started))
+		r.now = clock.Steady(time.Now())
 		for r.queue.expire(r.now); r.queue.n > 0; r.queue.remove() {
 			if e := r.queue.oldest(); !deliver(b, &e.addr, r.queue.data(e), e.token) {
 				break
